@@ -1,0 +1,96 @@
+"""Checkpoints: weights, the optimizer's state, the resolved configuration and the run's progress in one file.
+
+The format is MindSpore's own, with two texts beside the tensors: `config` and `progress`, both JSON.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn
+
+from src.config import Config, from_json, to_json
+from src.errors import UserError
+from src.models.swave import Swave
+
+CONFIG_KEY = "config"
+PROGRESS_KEY = "progress"
+
+
+def save(path: Path, parameters: Iterable[Parameter], config: Config, progress: dict[str, Any]) -> None:
+    """Write a checkpoint aside, flush it to the disk, then rename: `path` is either the old or the new one.
+
+    Raises `UserError` if it cannot be written, for instance because the disk is full.
+    """
+    aside = path.with_name(f".{path.stem}.partial.ckpt")
+    texts = {CONFIG_KEY: to_json(config), PROGRESS_KEY: json.dumps(progress, sort_keys=True)}
+    entries = [{"name": parameter.name, "data": parameter} for parameter in parameters]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ms.save_checkpoint(entries, str(aside), append_dict=texts, crc_check=True)
+        aside.chmod(0o644)  # MindSpore writes read-only files
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())
+        aside.replace(path)
+    except (OSError, RuntimeError) as error:
+        with suppress(OSError):
+            aside.unlink()
+        raise UserError(f"{path}: cannot write the checkpoint: {_first_line(error)}") from None
+
+
+def read(path: Path | str) -> tuple[dict[str, Tensor], Config, dict[str, Any]]:
+    """Weights by name, configuration and progress of a checkpoint.
+
+    Raises `UserError` for a missing or damaged file, and for one that this program did not write.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    if path.suffix != ".ckpt":
+        raise UserError(f"{path}: found a file ending in '{path.suffix}', expected a checkpoint ending in '.ckpt'")
+    try:
+        values = ms.load_checkpoint(str(path), crc_check=True)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise UserError(f"{path}: not a readable checkpoint: {_first_line(error)}") from None
+    texts = {key: values.pop(key, None) for key in (CONFIG_KEY, PROGRESS_KEY)}
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise UserError(f"{path}: found no configuration in this checkpoint, expected one written by train.py")
+    try:
+        return values, from_json(texts[CONFIG_KEY]), json.loads(texts[PROGRESS_KEY])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def load_into(values: dict[str, Tensor], parameters: Iterable[Parameter], path: Path | str) -> None:
+    """Copy values into the parameters of the same names.
+
+    Raises `UserError`, before anything is changed, if one is missing or has another shape.
+    """
+    targets = {parameter.name: parameter for parameter in parameters}
+    for name, target in targets.items():
+        if name not in values:
+            raise UserError(f"{path}: found no '{name}' in this checkpoint, expected shape {tuple(target.shape)}")
+        if tuple(values[name].shape) != tuple(target.shape):
+            raise UserError(
+                f"{path}: '{name}' has shape {tuple(values[name].shape)}, expected {tuple(target.shape)}: "
+                f"the checkpoint is of a network of another shape"
+            )
+    for name, target in targets.items():
+        target.set_data(Tensor(values[name].asnumpy(), target.dtype))
+
+
+def load_network(path: Path | str) -> tuple[nn.Cell, Config]:
+    """The network of a checkpoint, ready to separate (not in training), and its configuration."""
+    values, config, _ = read(path)
+    network = Swave(config.model)
+    load_into(values, network.get_parameters(), path)
+    network.set_train(False)
+    return network, config
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0]

@@ -1,0 +1,241 @@
+"""The configuration of a run: frozen dataclasses, read from YAML with strict keys.
+
+A recipe file holds only what differs from the defaults below. The resolved configuration travels
+inside every checkpoint as JSON, so that a checkpoint alone is enough to rebuild its network.
+"""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import yaml
+
+from src.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network of Nachmani, Adi, Wolf 2020 (arXiv 2003.01531), letters as in the paper."""
+
+    num_speakers: int = 2  # <C> tracks that the network separates into
+    num_filters: int = 128  # <N> channels of the encoder
+    kernel_size: int = 8  # <L> samples; the hop is L/2
+    hidden_size: int = 128  # <H> units of each LSTM direction
+    num_pairs: int = 6  # <R> pairs of MulCat blocks
+    sample_rate: int = 8000  # Hz
+    chunk_frames: int = 0  # <K> frames of a chunk; 0: from segment_seconds, as in the paper
+    segment_seconds: float = 4.0  # typical length of an example, from which K follows
+    normalize_level: bool = False  # bring every mixture to unit RMS inside the network
+
+    def __post_init__(self) -> None:
+        """Check every field, and those that must fit each other."""
+        for name in ("num_filters", "hidden_size", "num_pairs", "sample_rate"):
+            _at_least(f"model.{name}", getattr(self, name), 1)
+        _at_least("model.num_speakers", self.num_speakers, 2)
+        _at_least("model.kernel_size", self.kernel_size, 2)
+        _positive("model.segment_seconds", self.segment_seconds)
+        if self.kernel_size % 2:
+            raise UserError(f"model.kernel_size (L): found {self.kernel_size}, expected an even number of samples")
+        if self.num_filters % self.kernel_size:
+            raise UserError(
+                f"model.num_filters (N): found {self.num_filters}, expected a multiple of "
+                f"kernel_size (L) = {self.kernel_size}, because the decoder averages channels in groups of L"
+            )
+        if self.num_filters // self.kernel_size < self.hop_samples:
+            raise UserError(
+                f"model.num_filters (N): found {self.num_filters}, expected at least "
+                f"{self.kernel_size * self.hop_samples} for kernel_size (L) = {self.kernel_size}: "
+                f"decoded frames of N/L samples must cover the hop of L/2 samples"
+            )
+        if self.chunk_frames:
+            _at_least("model.chunk_frames", self.chunk_frames, 2)
+
+    @property
+    def hop_samples(self) -> int:
+        """The encoder's stride L/2, in samples."""
+        return self.kernel_size // 2
+
+    @property
+    def resolved_chunk_frames(self) -> int:
+        """K = sqrt(2 * frames of a segment), rounded down: 126 at 8 kHz, 4 s and L = 8.
+
+        The square root makes the sequences along and across the chunks about equally long.
+        """
+        if self.chunk_frames:
+            return self.chunk_frames
+        frames = self.sample_rate * self.segment_seconds / self.hop_samples
+        return max(2, int(math.sqrt(2 * frames)))
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where examples come from and how they are cut and mixed."""
+
+    train: str = ""  # training set: a .mindrecord file
+    valid: str = ""  # validation set: a .mindrecord file
+    segment_seconds: float = 4.0  # length of a training crop
+    valid_seconds: float = 4.0  # length of a validation piece, cut from the utterance's middle
+    dynamic_mixing: bool = False  # mix sources of different persons anew in every epoch
+    dynamic_examples: int = 0  # mixtures in an epoch when mixing on the fly; 0: one a record
+    speed_min: float = 1.0  # factor of the random speed change of a source, lower end
+    speed_max: float = 1.0  # … and upper end; 1.0 and 1.0: no change
+
+    def __post_init__(self) -> None:
+        """Check every field, and those that must fit each other."""
+        _positive("data.segment_seconds", self.segment_seconds)
+        _positive("data.valid_seconds", self.valid_seconds)
+        _at_least("data.dynamic_examples", self.dynamic_examples, 0)
+        if not 0.5 <= self.speed_min <= self.speed_max <= 2.0:
+            raise UserError(
+                f"data.speed_min, data.speed_max: found {self.speed_min} and {self.speed_max}, "
+                f"expected 0.5 <= speed_min <= speed_max <= 2.0"
+            )
+        if self.speed_max != self.speed_min and not self.dynamic_mixing:
+            raise UserError("data.speed_min, data.speed_max: a speed change needs data.dynamic_mixing: true")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The optimizer and the course of a training run."""
+
+    epochs: int = 100
+    batch_size: int = 4  # examples a step
+    learning_rate: float = 5e-4  # peak, Adam
+    warmup_steps: int = 0  # linear from 0 to the peak
+    schedule: str = "step"  # constant | step | cosine
+    step_factor: float = 0.98  # schedule step: multiply by this …
+    step_epochs: int = 2  # … every so many epochs
+    clip_norm: float = 5.0  # largest global norm of the gradient
+    block_weights: tuple[float, ...] = ()  # one per pair; (): j/R for pair j, as in the paper
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name in ("epochs", "batch_size", "step_epochs"):
+            _at_least(f"training.{name}", getattr(self, name), 1)
+        for name in ("warmup_steps", "seed"):
+            _at_least(f"training.{name}", getattr(self, name), 0)
+        for name in ("learning_rate", "clip_norm", "step_factor"):
+            _positive(f"training.{name}", getattr(self, name))
+        if self.schedule not in SCHEDULES:
+            raise UserError(f"training.schedule: found '{self.schedule}', expected one of {', '.join(SCHEDULES)}")
+
+
+SCHEDULES = ("constant", "step", "cosine")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that defines a run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        """Check what must fit between the sections."""
+        weights = self.training.block_weights
+        if weights and len(weights) != self.model.num_pairs:
+            raise UserError(
+                f"training.block_weights: found {len(weights)} weights, "
+                f"expected one for each of the {self.model.num_pairs} pairs of blocks"
+            )
+
+
+def load_config(path: Path | str) -> Config:
+    """Read a YAML recipe over the defaults.
+
+    Raises `UserError` for a missing file, YAML that does not parse, an unknown section or key, a
+    value of the wrong type, or values that do not fit each other.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return from_dict(Config, {} if values is None else values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def from_dict(kind: type[T], values: Any, where: str = "") -> T:
+    """Build a dataclass from nested dictionaries, refusing unknown keys and wrong types."""
+    if not isinstance(values, dict):
+        raise UserError(f"{where or 'configuration'}: found {values!r}, expected keys with values")
+    hints = get_type_hints(kind)
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    arguments = {}
+    for key, value in values.items():
+        name = f"{where}.{key}" if where else str(key)
+        if key not in known:
+            raise UserError(f"unknown configuration key '{name}', expected one of: {', '.join(known)}")
+        arguments[key] = _convert(hints[key], value, name)
+    return kind(**arguments)
+
+
+def to_json(config: Config) -> str:
+    """The resolved configuration as one line of JSON."""
+    return json.dumps(dataclasses.asdict(config), sort_keys=True)
+
+
+def from_json(text: str) -> Config:
+    """The inverse of `to_json`. Raises `UserError` if it is not such a configuration."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        raise UserError("the stored configuration is not valid JSON") from None
+    return from_dict(Config, values)
+
+
+def override(config: Config, section: str, **values: Any) -> Config:
+    """A copy with fields of one section replaced; values that are None are left as they are."""
+    given = {key: value for key, value in values.items() if value is not None}
+    changed = dataclasses.replace(getattr(config, section), **given)
+    return dataclasses.replace(config, **{section: changed})
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value, name)  # type: ignore[arg-type]
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise UserError(f"{name}: found {value!r}, expected a list")
+        return tuple(_convert(get_args(hint)[0], item, name) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a string
+        return _float(value, name)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise UserError(f"{name}: found {value!r}, expected {_words(hint)}")
+    return value
+
+
+def _float(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{name}: found '{text}', expected a number") from None
+
+
+def _words(hint: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[hint]
+
+
+def _at_least(name: str, value: int, smallest: int) -> None:
+    if value < smallest:
+        raise UserError(f"{name}: found {value}, expected at least {smallest}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise UserError(f"{name}: found {value}, expected a number above 0")

@@ -1,0 +1,87 @@
+"""The persons of the demo corpus: who they are, in which packages their voices lie, and in which split they are.
+
+One table, `PERSONS`, so that a person is in the same split everywhere, with `--full` and without it.
+All packages are in Debian's section `main`; the licences are those of their copyright files.
+"""
+
+from dataclasses import dataclass
+
+ASTERISK = r"usr/share/asterisk/sounds/(?!.*/silence/)(?:.*/)?(?!(?:tt-monkeys|confbridge-(?:join|leave))\.)"
+ASTERISK += r"(?!beep)(?!.*2tone)[^/]+\.(?:wav|gsm)"  # the sounds left out are tones, noises and silences
+FILLETS = r"usr/share/games/fillets-ng/sound/(?:[^/]+/)+{language}/[A-Za-z0-9]+-{letter}-[^/]*\.ogg"
+TUXPAINT = r"usr/share/tuxpaint/stamps/.*_desc_{language}\.ogg"
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Recordings of one person in one package."""
+
+    package: str
+    language: str  # ISO 639-1
+    pattern: str  # regular expression that a file's path inside the package matches as a whole
+    licence: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """One speaker of the corpus. The name has no hyphen and no underscore: utterances are `<name>-0001`."""
+
+    speaker: str
+    sex: str  # F, M, or U where it is uncertain
+    split: str  # train, valid or test
+    sources: tuple[ClipSource, ...]
+    full_only: bool = False
+
+
+def _core_sounds(language: str, licence: str) -> ClipSource:
+    return ClipSource(f"asterisk-core-sounds-{language}-wav", language, ASTERISK, licence)
+
+
+def _fillets(speaker: str, sex: str, language: str, letter: str) -> Person:
+    pattern = FILLETS.format(language=language, letter=letter)
+    source = ClipSource(f"fillets-ng-data-{language}", language, pattern, "GPL-2")
+    return Person(speaker, sex, "train", (source,))
+
+
+def _tuxpaint(language: str, sex: str, split: str) -> Person:
+    pattern = TUXPAINT.format(language=language)
+    source = ClipSource("tuxpaint-stamps-default", language, pattern, "GPL-2+")
+    return Person(f"tp{language}", sex, split, (source,), full_only=True)
+
+
+ARMELLE = ClipSource("asterisk-prompt-fr-armelle", "fr", ASTERISK, "BSD-like")
+COLOMBIAN = ClipSource("asterisk-prompt-es-co", "es", ASTERISK, "GPL-2")
+MENARDI = ClipSource("asterisk-prompt-it-menardi-wav", "it", ASTERISK, "CC-BY-SA-3.0-IT")
+
+PERSONS = (
+    # The same voice speaks English and Spanish.
+    Person("allison", "F", "train", (_core_sounds("en", "CC-BY-SA-3.0"), _core_sounds("es", "CC-BY-SA-3.0"))),
+    Person("june", "F", "train", (_core_sounds("fr", "CC-BY-SA-3.0"),)),
+    Person("esco", "F", "train", (COLOMBIAN,)),
+    _fillets("filletscsm", "F", "cs", "m"),  # malá ryba, the small fish
+    _fillets("filletscsv", "M", "cs", "v"),  # velká ryba, the big fish
+    _fillets("filletsnlm", "F", "nl", "m"),
+    _fillets("filletsnlv", "M", "nl", "v"),
+    _tuxpaint("be", "F", "train"),
+    _tuxpaint("ca", "U", "train"),
+    _tuxpaint("da", "M", "train"),
+    _tuxpaint("fr", "M", "train"),
+    Person("menardi", "F", "valid", (MENARDI,)),
+    Person("armelle", "F", "valid", (ARMELLE,)),
+    _tuxpaint("el", "F", "valid"),
+    _tuxpaint("bg", "M", "valid"),
+    Person("carlo", "M", "test", (_core_sounds("it", "CC-BY-3.0"),)),
+    Person("ivrvoiceru", "F", "test", (_core_sounds("ru", "CC-BY-3.0"),)),
+    _tuxpaint("ro", "F", "test"),
+    _tuxpaint("ru", "M", "test"),
+)
+
+
+def chosen_persons(full: bool) -> tuple[Person, ...]:
+    """The persons of the default corpus, or with `full` all of them."""
+    return tuple(person for person in PERSONS if full or not person.full_only)
+
+
+def needed_packages(persons: tuple[Person, ...]) -> list[str]:
+    """The names of the packages that hold the persons' recordings, each once, in the table's order."""
+    return list(dict.fromkeys(source.package for person in persons for source in person.sources))

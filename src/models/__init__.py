@@ -1,0 +1,1 @@
+"""The network and the loss. Nothing here knows of files."""
