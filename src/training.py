@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from src import checkpoint
 from src.audio import written_aside
 from src.config import Config
-from src.data.data import TrainingData, validation_batches
+from src.data.data import Batch, TrainingData, validation_batches
 from src.errors import UserError
 from src.generatorloss import GeneratorLoss, paper_block_weights
 from src.metrics import best_permutation, si_snr
@@ -76,6 +77,7 @@ class Run:
             num_speakers=model.num_speakers,
             sample_rate=model.sample_rate,
         )
+        self._validation_pieces()  # complains now, and not after the first epoch
         self.network = Swave(config.model)
         rates = learning_rates(settings, self.data.batches_per_epoch)
         self.optimizer = nn.Adam(self.network.trainable_params(), rates.tolist())
@@ -136,12 +138,8 @@ class Run:
     def _validate(self) -> float:
         """Mean SI-SNR improvement in dB over one piece of every validation mixture."""
         self.separation.set_train(False)
-        model, data = self.config.model, self.config.data
-        pieces = validation_batches(
-            data.valid, VALIDATION_BATCH, data.valid_seconds, model.num_speakers, model.sample_rate
-        )
         improvements: list[float] = []
-        for (mixture, sources, num_samples), count in pieces:
+        for (mixture, sources, num_samples), count in self._validation_pieces():
             tracks = self.separation(Tensor(mixture)).asnumpy()
             for example in range(count):
                 true = slice(0, num_samples[example])
@@ -150,6 +148,16 @@ class Run:
                 scores = values - si_snr(references, mixture[example, true])
                 improvements += scores[np.isfinite(scores)].tolist()
         return float(np.mean(improvements))
+
+    def _validation_pieces(self) -> Iterator[tuple[Batch, int]]:
+        model, data = self.config.model, self.config.data
+        return validation_batches(
+            data.valid,
+            VALIDATION_BATCH,
+            data.valid_seconds,
+            num_speakers=model.num_speakers,
+            sample_rate=model.sample_rate,
+        )
 
     def _save(self, si_snri_db: float) -> None:
         """Write the history, the best and the latest checkpoint; the latest last, since it says what is done."""

@@ -52,7 +52,7 @@ def frame_levels_db(samples: Samples) -> Samples:
     loud = float(np.percentile(power, 95))
     if loud <= 10 ** (SILENT_DB / 10):
         return np.full(len(frames), SILENT_DB)
-    return 10 * np.log10(np.maximum(power / loud, 10 ** (SILENT_DB / 10)))
+    return np.asarray(10 * np.log10(np.maximum(power / loud, 10 ** (SILENT_DB / 10))))
 
 
 def speech_threshold_db(clips: Sequence[Samples]) -> float:
@@ -104,7 +104,7 @@ def cut_long(samples: Samples, longest: int = LONGEST_UTTERANCE) -> Iterator[Sam
 def _smoothed_power(samples: Samples) -> Samples:
     """Mean power over three frames around each frame, [T // FRAME]."""
     power = np.mean(samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME) ** 2, axis=1)
-    return np.convolve(power, np.ones(3) / 3, mode="same")
+    return np.asarray(np.convolve(power, np.ones(3) / 3, mode="same"))
 
 
 def speech_pieces(clip: Samples, origin: Any, threshold_db: float) -> list[Piece]:

@@ -37,10 +37,10 @@ __all__ = ["Corpus", "build_corpus", "build_demo_corpus", "scan_corpus"]
 
 MARKER = ".complete.json"
 NUM_WORKERS = 2  # threads: decoding and resampling release Python's lock
-TABLES = {
-    "speakers.csv": "speaker sex split language source package version licence num_utterances seconds".split(),
-    "origins.csv": "split speaker utterance start_seconds seconds package version licence file".split(),
-    "left_out.csv": "speaker package version file reason".split(),
+TABLES = {  # the columns of each
+    "speakers.csv": "speaker,sex,split,language,source,package,version,licence,num_utterances,seconds",
+    "origins.csv": "split,speaker,utterance,start_seconds,seconds,package,version,licence,file",
+    "left_out.csv": "speaker,package,version,file,reason",
 }
 
 
@@ -69,9 +69,7 @@ def build_demo_corpus(cache_dir: Path, output_dir: Path, full: bool = False) -> 
     return output_dir
 
 
-def build_corpus(
-    persons: Sequence[Person], packages: dict[str, Package], cache_dir: Path, output_dir: Path
-) -> None:
+def build_corpus(persons: Sequence[Person], packages: dict[str, Package], cache_dir: Path, output_dir: Path) -> None:
     """Build the corpus of the given persons from unpacked packages."""
     _claim(output_dir)
     _drop_others(persons, output_dir)
@@ -157,7 +155,7 @@ def _write_tables(records: Sequence[SpeakerRecord], output_dir: Path) -> None:
             written_aside(output_dir / name) as aside,
             aside.open("w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer = csv.DictWriter(file, columns.split(","), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows[name])
 

@@ -1,7 +1,7 @@
 """A corpus of speech as it lies on disk: splits, speakers, utterances; LibriSpeech's own layout included.
 
-    <root>/<split>/<speaker>/<utterance>.flac              with an optional <root>/speakers.csv
-    <root>/<split>/<speaker>/<chapter>/<utterance>.flac    LibriSpeech, with an optional SPEAKERS.TXT
+<root>/<split>/<speaker>/<utterance>.flac              with an optional <root>/speakers.csv
+<root>/<split>/<speaker>/<chapter>/<utterance>.flac    LibriSpeech, with an optional SPEAKERS.TXT
 """
 
 import csv
@@ -12,8 +12,10 @@ from pathlib import Path
 from src.errors import UserError
 
 AUDIO_SUFFIXES = {".flac", ".wav", ".ogg"}
-FAMILIES = {"train": "train", "tr": "train", "valid": "valid", "dev": "valid", "cv": "valid", "test": "test", "tt": "test"}
+FAMILIES = {"tr": "train", "dev": "valid", "cv": "valid", "val": "valid", "tt": "test"}
+FAMILIES |= {name: name for name in ("train", "valid", "test")}
 SEXES = {"F", "M"}
+MOST_NAMES = 6  # in a message
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Corpus:
     def split_name(self, wanted: str) -> str:
         """The split that is meant by `wanted`: that very one, or the first of its family.
 
-        The families are train*/tr, valid*/dev*/cv and test*/tt, so that "valid" finds LibriSpeech's dev-clean.
+        The families are train*/tr, valid*/val/dev*/cv and test*/tt, so that "valid" finds LibriSpeech's dev-clean.
 
         Raises:
             UserError: there is none.
@@ -56,7 +58,9 @@ class Corpus:
         for name in sorted(self.splits):
             if family(name) is not None and family(name) == family(wanted):
                 return name
-        raise UserError(f"{self.root}: no split for {wanted!r}, found {', '.join(sorted(self.splits))}")
+        names = sorted(self.splits)
+        found = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if names[MOST_NAMES:] else "")
+        raise UserError(f"{self.root}: no split for {wanted!r}, found {found}")
 
     def speakers(self, split: str, at_least: int = 1) -> tuple[Speaker, ...]:
         """The speakers of a split (see `split_name`).
@@ -68,8 +72,7 @@ class Corpus:
         found = self.splits[name]
         if len(found) < at_least:
             raise UserError(
-                f"{self.root / name}: found {len(found)} speakers, expected at least {at_least} "
-                "(one folder a speaker)"
+                f"{self.root / name}: found {len(found)} speakers, expected at least {at_least} (one folder a speaker)"
             )
         return found
 
@@ -88,6 +91,8 @@ def scan_corpus(root: Path) -> Corpus:
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder, expected a corpus of <split>/<speaker>/<utterance>.flac")
+    if (root / "LibriSpeech").is_dir():  # what its archives unpack to
+        root /= "LibriSpeech"
     sexes = _read_sexes(root)
     splits: dict[str, tuple[Speaker, ...]] = {}
     for folder in _folders(root):
@@ -115,14 +120,13 @@ def _audio_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _read_sexes(root: Path) -> dict[str, str]:
-    """Sex by speaker, from our speakers.csv or LibriSpeech's SPEAKERS.TXT, here or one folder above."""
+    """Sex by speaker, from our speakers.csv or LibriSpeech's SPEAKERS.TXT."""
     if (root / "speakers.csv").is_file():
         with (root / "speakers.csv").open(newline="", encoding="utf-8") as file:
             pairs = [(row.get("speaker") or "", row.get("sex") or "") for row in csv.DictReader(file)]
         return {speaker: sex for speaker, sex in pairs if sex in SEXES}
-    for path in (root / "SPEAKERS.TXT", root.parent / "SPEAKERS.TXT"):
-        if path.is_file():
-            return _read_librispeech_sexes(path)
+    if (root / "SPEAKERS.TXT").is_file():
+        return _read_librispeech_sexes(root / "SPEAKERS.TXT")
     return {}
 
 

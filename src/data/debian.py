@@ -187,12 +187,12 @@ def _download(package: Package, debs: Path, command: list[str], bar: "tqdm[None]
     """Fetch one package aside, verify it, and give it its name."""
     aside = debs / f".{package.name}.part"
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+    _make_folder(aside)
     with (aside / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=aside, env=_environment(), stdout=log, stderr=log)
         _follow(process, aside, package.size, bar)
     fetched = aside / package.file_name
-    if not fetched.is_file():
+    if process.returncode != 0 or not fetched.is_file():
         log_text = (aside / "log").read_text(encoding="utf-8", errors="replace")
         reason = (TROUBLE.findall(log_text) or ["apt-get gave no reason"])[0]
         raise UserError(f"package {package.name} was not fetched ({reason}): check the network, {OTHER_WAY}")
@@ -212,9 +212,9 @@ def _follow(process: "subprocess.Popen[bytes]", folder: Path, size: int, bar: "t
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
             found = min(sum(path.stat().st_size for path in folder.glob("*.deb")), size)
-            bar.update(found - seen)
-            seen = found
-        bar.update(size - seen)
+            if found > seen:
+                bar.update(found - seen)
+                seen = found
     finally:
         process.kill()
         process.wait()

@@ -12,19 +12,19 @@ import hashlib
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from src.audio import write_wav, written_aside
 from src.command_line import OptionParser, run
 from src.data.corpus_folder import Corpus, scan_corpus
-from src.data.librimix_rules import LOUDNESS_RANGE_LUFS, Utterance, at_one_rate, gains, mix, read_utterance
+from src.data.librimix_rules import LOUDNESS_RANGE_LUFS, UtteranceReader, at_one_rate, gains, mix
 from src.data.pairing import Candidate, Pool, list_candidates
 from src.errors import UserError
 
@@ -33,9 +33,9 @@ MARKER = ".librimix.json"
 MIXTURE_TYPE = "mix_clean"
 LIBRIMIX_NAMES = {"dev-clean": "dev", "test-clean": "test", "valid": "dev", "val": "dev"}
 DEFAULT_COUNTS = ["train=3000", "valid=200", "test=300"]
-CACHED_UTTERANCES = 4096  # of some 6 s each: every one is drawn a few times
 
 Row = dict[str, Any]
+Samples = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,23 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """One mixture, ready to be written.
+
+    Attributes:
+        name: the mixture_ID.
+        sources: what was mixed.
+        gains: the factor on each source.
+        signals: float64 [T] by folder name: mix_clean, s1, s2, …
+    """
+
+    name: str
+    sources: list[Candidate]
+    gains: list[float]
+    signals: dict[str, Samples]
+
+
+@dataclass(frozen=True)
 class Tables:
     """The rows of the three metadata files, a mixture a row."""
 
@@ -76,6 +93,7 @@ def generate(
     num_speakers: int,
     counts: Mapping[str, int],
     seed: int,
+    *,
     sample_rate: int = 8000,
 ) -> Path:
     """Make the mixtures of several splits, or reuse them where the same were made before.
@@ -160,50 +178,44 @@ def _remove(folder: Path) -> None:
 
 def _write_mixtures(job: Job, candidates: Sequence[Candidate], folder: Path) -> Tables:
     tables = Tables([], [], [])
-    mixtures = tqdm(_mixtures(job, candidates), total=job.count, desc=f"mixing {job.split}", unit="mixture")
-    for sources, factors, signals in mixtures:
-        name = "_".join(source.name for source in sources)
-        for track, samples in signals.items():
-            write_wav(folder / track / f"{name}.wav", samples, job.sample_rate)
-        _add_rows(tables, job, name, sources, factors, len(signals[MIXTURE_TYPE]))
+    for mixture in tqdm(_mixtures(job, candidates), total=job.count, desc=f"mixing {job.split}", unit="mixture"):
+        for track, samples in mixture.signals.items():
+            write_wav(folder / track / f"{mixture.name}.wav", samples, job.sample_rate)
+        _add_rows(tables, job, mixture)
     return tables
 
 
-def _mixtures(
-    job: Job, candidates: Sequence[Candidate]
-) -> Iterator[tuple[list[Candidate], list[float], dict[str, Any]]]:
-    """For each mixture its utterances, their gains and the signals by folder name."""
+def _mixtures(job: Job, candidates: Sequence[Candidate]) -> Iterator[Mixture]:
     generator = np.random.default_rng([job.seed, job.num_speakers, zlib.crc32(job.corpus_split.encode())])
-    read = _cached_reader()
-    pool = Pool(candidates, generator, lambda candidate: np.isfinite(read(candidate.path).loudness_lufs))
+    reader = UtteranceReader()
+    pool = Pool(candidates, generator, lambda candidate: reader.is_usable(candidate.path))
     for _ in range(job.count):
         sources = pool.draw(job.num_speakers)
         paths = [source.path for source in sources]
-        utterances = at_one_rate([read(path) for path in paths], paths, job.sample_rate)
+        utterances = at_one_rate([reader.read(path) for path in paths], paths, job.sample_rate)
         factors = gains(utterances, generator.uniform(*LOUDNESS_RANGE_LUFS, size=job.num_speakers).tolist())
         mixture, tracks = mix(utterances, factors, job.sample_rate)  # [T], [C, T]
-        yield sources, factors, {MIXTURE_TYPE: mixture, **{f"s{i + 1}": track for i, track in enumerate(tracks)}}
+        signals = {MIXTURE_TYPE: mixture} | {f"s{number}": track for number, track in enumerate(tracks, start=1)}
+        yield Mixture("_".join(source.name for source in sources), sources, factors, signals)
 
 
-def _cached_reader() -> Callable[[Path], Utterance]:
-    return lru_cache(CACHED_UTTERANCES)(read_utterance)
+def _add_rows(tables: Tables, job: Job, mixture: Mixture) -> None:
+    paths: Row = {"mixture_ID": mixture.name, "mixture_path": _final_path(job, MIXTURE_TYPE, mixture)}
+    gains_row: Row = {"mixture_ID": mixture.name}
+    persons: Row = {"mixture_ID": mixture.name}
+    for number, (source, gain) in enumerate(zip(mixture.sources, mixture.gains, strict=True), start=1):
+        paths[f"source_{number}_path"] = _final_path(job, f"s{number}", mixture)
+        gains_row[f"source_{number}_path"] = source.path.relative_to(job.corpus.root).as_posix()
+        gains_row[f"source_{number}_gain"] = repr(gain)
+        persons[f"speaker_{number}_ID"] = source.speaker
+        persons[f"speaker_{number}_sex"] = source.sex or ""
+    tables.mixtures.append({**paths, "length": len(mixture.signals[MIXTURE_TYPE])})
+    tables.gains.append(gains_row)
+    tables.persons.append(persons)
 
 
-def _add_rows(
-    tables: Tables, job: Job, name: str, sources: list[Candidate], factors: list[float], length: int
-) -> None:
-    mixture: Row = {"mixture_ID": name, "mixture_path": job.folder / MIXTURE_TYPE / f"{name}.wav"}
-    gain: Row = {"mixture_ID": name}
-    person: Row = {"mixture_ID": name}
-    for number, (source, factor) in enumerate(zip(sources, factors, strict=True), start=1):
-        mixture[f"source_{number}_path"] = job.folder / f"s{number}" / f"{name}.wav"
-        gain[f"source_{number}_path"] = source.path.relative_to(job.corpus.root).as_posix()
-        gain[f"source_{number}_gain"] = repr(factor)
-        person[f"speaker_{number}_ID"] = source.speaker
-        person[f"speaker_{number}_sex"] = source.sex or ""
-    tables.mixtures.append({**mixture, "length": length})
-    tables.gains.append(gain)
-    tables.persons.append(person)
+def _final_path(job: Job, track: str, mixture: Mixture) -> Path:
+    return job.folder / track / f"{mixture.name}.wav"
 
 
 def _write_tables(job: Job, tables: Tables) -> None:
@@ -238,14 +250,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", required=True, type=Path, help="folder in which Libri{N}Mix is made")
     parser.add_argument("--num_speakers", default=2, type=int, help="speakers in each mixture (default: 2)")
     parser.add_argument(
-        "--count", nargs="+", default=DEFAULT_COUNTS, metavar="SPLIT=NUMBER", help=f"default: {' '.join(DEFAULT_COUNTS)}"
+        "--count",
+        nargs="+",
+        default=DEFAULT_COUNTS,
+        metavar="SPLIT=NUMBER",
+        help=f"default: {' '.join(DEFAULT_COUNTS)}",
     )
     parser.add_argument("--seed", default=0, type=int, help="from which every choice follows (default: 0)")
     parser.add_argument("--sample_rate", default=8000, type=int, help="in Hz (default: 8000)")
     options = parser.parse_args(argv)
     counts = _read_counts(options.count)
     root = generate(
-        options.corpus, options.output, options.num_speakers, counts, options.seed, options.sample_rate
+        options.corpus, options.output, options.num_speakers, counts, options.seed, sample_rate=options.sample_rate
     )
     tqdm.write(f"mixtures: {root}")
 

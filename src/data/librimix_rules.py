@@ -34,7 +34,7 @@ class Utterance:
     Attributes:
         samples: float64 [n], mono.
         sample_rate: in Hz.
-        loudness_lufs: of the whole recording; -inf if it is silent, or too short to be used.
+        loudness_lufs: of the whole recording.
     """
 
     samples: Samples
@@ -42,17 +42,31 @@ class Utterance:
     loudness_lufs: float
 
 
-def read_utterance(path: Path) -> Utterance:
-    """Read a recording, the mean of its channels, and measure its loudness (ITU-R BS.1770-4).
+class UtteranceReader:
+    """Reads recordings, and remembers how loud each is: loudness takes longer than reading."""
 
-    Raises:
-        UserError: the file cannot be read.
-    """
-    samples, sample_rate = read_audio(path)
-    mono = samples.mean(axis=0)  # [n]
-    if len(mono) < SHORTEST_SECONDS * sample_rate:
-        return Utterance(mono, sample_rate, -math.inf)
-    return Utterance(mono, sample_rate, float(_meter(sample_rate).integrated_loudness(mono)))
+    def __init__(self) -> None:
+        self._loudness_lufs: dict[Path, float] = {}
+
+    def read(self, path: Path) -> Utterance:
+        """The mean of a recording's channels, with its loudness (ITU-R BS.1770-4).
+
+        The loudness is -inf where it is silent, or shorter than `SHORTEST_SECONDS`.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        samples, sample_rate = read_audio(path)
+        mono = samples.mean(axis=0)  # [n]
+        if path not in self._loudness_lufs:
+            is_long = len(mono) >= SHORTEST_SECONDS * sample_rate
+            self._loudness_lufs[path] = _meter(sample_rate).integrated_loudness(mono) if is_long else -math.inf
+        return Utterance(mono, sample_rate, self._loudness_lufs[path])
+
+    def is_usable(self, path: Path) -> bool:
+        """Whether a recording can be brought to a given loudness."""
+        known = self._loudness_lufs.get(path)
+        return math.isfinite(self.read(path).loudness_lufs if known is None else known)
 
 
 @lru_cache
@@ -115,6 +129,5 @@ def at_one_rate(utterances: Sequence[Utterance], paths: Sequence[Path], sample_r
             raise UserError(f"{path}: found {utterance.sample_rate} Hz, expected at least {sample_rate} Hz")
     lowest = min(utterance.sample_rate for utterance in utterances)
     return [
-        Utterance(to_rate(each.samples, each.sample_rate, lowest), lowest, each.loudness_lufs)
-        for each in utterances
+        Utterance(to_rate(each.samples, each.sample_rate, lowest), lowest, each.loudness_lufs) for each in utterances
     ]

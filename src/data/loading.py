@@ -16,7 +16,8 @@ from src.data.manifest import Manifest, Utterance
 from src.errors import UserError
 
 SILENT_LUFS = -100.0  # stands for minus infinity, which JSON does not know
-LOUDNESS_BLOCK_SECONDS = 0.4  # ITU-R BS.1770-4
+GATE_LUFS = -70.0  # ITU-R BS.1770-4: what is quieter does not count …
+LOUDNESS_BLOCK_SECONDS = 0.4  # … measured in blocks of this length
 PEAK_LIMIT = 0.9  # LibriMix scales what would clip to this peak
 
 
@@ -48,18 +49,15 @@ def load_utterance(manifest: Manifest, utterance: Utterance) -> Loaded:
     rows = [_read_row(manifest, name) for name in (utterance.mixture, *utterance.sources)]
     _check_lengths(utterance, [row.size for row in rows])
     samples = np.stack(rows)  # [1 + C, T]
+    peak = float(np.abs(samples).max())
+    if peak > 1.0:
+        samples *= PEAK_LIMIT / peak
     loudness = tuple(loudness_lufs(source, manifest.sample_rate) for source in samples[1:])
     for name, level in zip(utterance.sources, loudness, strict=True):
         if level <= SILENT_LUFS:
-            raise LeftOutError(f"{name}: silent")
-    peak = float(np.abs(samples).max())
-    was_scaled = peak > 1.0
-    if was_scaled:
-        samples *= PEAK_LIMIT / peak
-        shift_db = 20 * np.log10(PEAK_LIMIT / peak)
-        loudness = tuple(float(level + shift_db) for level in loudness)
+            raise LeftOutError(f"{name}: silent, nothing is louder than {GATE_LUFS:g} LUFS")
     complete = dataclasses.replace(utterance, num_samples=samples.shape[1])
-    return Loaded(complete, to_pcm16(samples), loudness, was_scaled)
+    return Loaded(complete, to_pcm16(samples), loudness, was_scaled=peak > 1.0)
 
 
 def loudness_lufs(samples: NDArray[Any], sample_rate: int) -> float:

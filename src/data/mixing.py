@@ -53,7 +53,7 @@ def cut_source(source: Pcm, loudness_lufs: float, places: Places, speed: float, 
     if room >= 0:
         pieces = (from_pcm16(source[None, start : start + needed]) for start in _starts(places, room))
         return change_length(_first_audible(pieces, [loudness_lufs], first_source=0)[0], num_samples)
-    whole = change_length(from_pcm16(source), round(source.size / speed))
+    whole = change_length(from_pcm16(source), max(1, round(source.size / speed)))
     offset = int(places[0] * (num_samples - whole.size + 1))
     return np.pad(whole, (offset, num_samples - whole.size - offset))
 

@@ -73,9 +73,7 @@ class Pool:
             order[np.isin(self._speakers, self._speakers[chosen])] = np.inf
             index = int(np.argmin(order))
             if np.isinf(order[index]):
-                raise UserError(
-                    f"found usable utterances of {len(chosen)} speakers, expected at least {num_speakers}"
-                )
+                raise UserError(f"found usable utterances of {len(chosen)} speakers, expected at least {num_speakers}")
             if self._check(index):
                 chosen.append(index)
         return chosen

@@ -165,8 +165,9 @@ def _load_all(manifest: Manifest) -> Iterator[Loaded | LeftOut]:
     if num_processes == 1 or len(manifest.utterances) < FEWEST_FOR_PROCESSES:
         yield from map(load, manifest.utterances)
         return
-    # spawn: a process forked from one that has loaded MindSpore may hang
-    context = multiprocessing.get_context("spawn")
+    # A process forked from this one, which has MindSpore's threads, may hang: fork from a clean one instead.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["src.data.loading"])
     try:
         with ProcessPoolExecutor(num_processes, mp_context=context, initializer=_ignore_interrupts) as pool:
             waiting: deque[Future[Loaded | LeftOut]] = deque()

@@ -30,6 +30,7 @@ from src.errors import UserError
 
 RECIPE = 1  # to be raised whenever the same packages would give other utterances
 RECORD_NAME = ".speaker.json"
+NOTHING: Samples = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,12 @@ def build_speaker(
         key: from `packages_key`.
         folder: `<root>/<split>/<speaker>`; what was there is replaced.
         on_clip: called after each recording; may raise to stop early.
+
+    Raises:
+        UserError: a folder that was not made here is in the way.
     """
+    if folder.exists() and read_record(folder) is None:
+        raise UserError(f"{folder}: exists and was not made by this program, expected another --output")
     record = SpeakerRecord(RECIPE, key, {})
     pieces = _all_pieces(person, clips, record, on_clip)
     groups, alone = group_pieces(pieces)
@@ -141,22 +147,20 @@ def build_speaker(
     return record
 
 
-def _all_pieces(
-    person: Person, clips: list[Clip], record: SpeakerRecord, on_clip: Callable[[], None]
-) -> list[Piece]:
+def _all_pieces(person: Person, clips: list[Clip], record: SpeakerRecord, on_clip: Callable[[], None]) -> list[Piece]:
     heard: list[tuple[Clip, Samples]] = []
-    for clip, reason in _with_copies_marked(clips):
+    for clip, copy_of in _with_first_copies(clips):
+        samples, reason = _read_or_reason(clip) if copy_of is None else (NOTHING, f"byte-identical to {copy_of}")
         if reason is None:
-            samples, reason = _read_or_reason(clip)
             heard.append((clip, samples))
-        if reason is not None:
+        else:
             _leave_out(record, person, clip, reason)
         on_clip()
     threshold_db = speech_threshold_db([samples for _, samples in heard])
     pieces: list[Piece] = []
     for clip, samples in heard:
-        found = speech_pieces(samples, clip, threshold_db) if len(samples) else []
-        if len(samples) and not found:
+        found = speech_pieces(samples, clip, threshold_db)
+        if not found:
             _leave_out(record, person, clip, "no speech of 0.15 s or more")
         pieces += found
     return pieces
@@ -166,16 +170,16 @@ def _read_or_reason(clip: Clip) -> tuple[Samples, str | None]:
     try:
         return read_clip(clip.path), None
     except UserError as error:
-        return np.empty(0), str(error).removeprefix(f"{clip.path}: ")
+        return NOTHING, str(error).removeprefix(f"{clip.path}: ")
 
 
-def _with_copies_marked(clips: list[Clip]) -> Iterator[tuple[Clip, str | None]]:
-    """The clips, each with the reason to leave it out where it equals an earlier one byte for byte."""
+def _with_first_copies(clips: list[Clip]) -> Iterator[tuple[Clip, str | None]]:
+    """The clips, each with the earlier file that it equals byte for byte, or None."""
     seen: dict[bytes, str] = {}
     for clip in clips:
         digest = hashlib.sha256(clip.path.read_bytes()).digest()
         first = seen.setdefault(digest, clip.file)
-        yield clip, None if first == clip.file else f"byte-identical to {first}"
+        yield clip, None if first == clip.file else first
 
 
 def _leave_out(record: SpeakerRecord, person: Person, clip: Clip, reason: str) -> None:
@@ -184,9 +188,7 @@ def _leave_out(record: SpeakerRecord, person: Person, clip: Clip, reason: str) -
     record.left_out.append({**row, "reason": reason})
 
 
-def _write_utterance(
-    folder: Path, person: Person, pieces: list[Piece], number: int, record: SpeakerRecord
-) -> int:
+def _write_utterance(folder: Path, person: Person, pieces: list[Piece], number: int, record: SpeakerRecord) -> int:
     """Write one utterance and note its origins; returns its length in samples."""
     name = f"{person.speaker}-{number:04d}"
     samples = joined(pieces)

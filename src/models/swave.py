@@ -45,8 +45,14 @@ class Encoder(nn.Cell):
         self.matmul = ops.MatMul(transpose_b=True)
 
     def construct(self, mixture: Tensor) -> Tensor:
-        """[B, T] -> [F, B, N] with F = (T - L) // (L/2) + 1; samples after the last frame are not seen."""
+        """[B, T] -> [F, B, N] with F = (T - L) // (L/2) + 1; samples after the last frame are not seen.
+
+        A mixture of less than L samples is one frame, its end filled with zeros.
+        """
         batch, num_samples = mixture.shape
+        if num_samples < 2 * self.hop:
+            mixture = ops.cat((mixture, ops.zeros((batch, 2 * self.hop - num_samples), mixture.dtype)), 1)
+            num_samples = 2 * self.hop
         hops = num_samples // self.hop
         halves = mixture[:, : hops * self.hop].reshape(batch, hops, self.hop).swapaxes(0, 1)
         windows = ops.cat((halves[:-1], halves[1:]), 2)  # [F, B, L]
@@ -136,7 +142,7 @@ class Swave(nn.Cell):
     In training (`set_train(True)`): [B, R, C, T], the output after every pair of blocks, for the
     multi-scale loss of section 3.2. Otherwise only the last pair's: [B, C, T].
 
-    T must be at least L samples. Tracks come in no particular order, and with arbitrary gain and sign.
+    T is at least 1. Tracks come in no particular order, and with arbitrary gain and sign.
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -1,0 +1,362 @@
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import preprocess as script
+import pytest
+import soundfile
+from mixtures_on_disk import RATE, make_sources, names, write_metadata, write_split
+
+from src.data import preprocess as module
+from src.data.loading import load_utterance
+from src.data.manifest import read_manifest
+from src.data.records import RecordFile
+from src.errors import UserError
+
+
+def librimix(folder, metadata=True, **options):
+    root = Path(folder, "Libri2Mix/wav8k/min")
+    for split, count in (("train-100", 4), ("train-360", 2), ("dev", 2), ("test", 3)):
+        split_names = [f"{name}{split[-2:]}" for name in names(count)]
+        write_split(root, split, split_names, **options)
+        if metadata:
+            write_metadata(root, split, split_names)
+    return root
+
+
+def convert(in_dir, out_dir, *options):
+    script.main(["--in-dir", str(in_dir), "--out-dir", str(out_dir), *options])
+    return {path.stem: read_manifest(path) for path in Path(out_dir).glob("*.json")}
+
+
+def stored(out_dir, name):
+    records = RecordFile(Path(out_dir, f"{name}.mindrecord"))
+    return dict(zip(records.index.ids, records.read(range(len(records))), strict=True))
+
+
+def read(path):
+    return soundfile.read(path, dtype="float32")[0]
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+@pytest.mark.parametrize("below", ["", "Libri2Mix", "Libri2Mix/wav8k/min"])
+def test_librimix_becomes_records(tmp_path, capsys, metadata, below):
+    root = librimix(tmp_path / "in", metadata)
+    made = convert(tmp_path / "in" / below, tmp_path / "out")
+    assert {name: len(manifest.utterances) for name, manifest in made.items()} == {"train": 6, "valid": 2, "test": 3}
+    for name, manifest in made.items():
+        audio = stored(tmp_path / "out", name)
+        assert [entry.id for entry in manifest.utterances] == list(audio)
+        for entry in manifest.utterances:
+            split = entry.mixture.split("/")[0]
+            for row, folder in zip(audio[entry.id], ("mix_clean", "s1", "s2"), strict=True):
+                np.testing.assert_array_equal(row, read(root / split / folder / f"{entry.id}.wav"))
+            assert entry.num_samples == audio[entry.id].shape[1]
+            assert entry.speakers == tuple(part.split("-")[0] for part in entry.id.split("_"))
+    printed = capsys.readouterr().out
+    assert "train.mindrecord: 6 mixtures, 0.00 h, 0.8 to 0.8 s, 4 persons, 0 left out" in printed
+
+
+def test_names_of_the_recipe_are_kept(tmp_path):
+    librimix(tmp_path / "in")
+    names = ("--train_name", "a.mindrecord", "--test-name", "b.mindrecord", "--sample_rate", "8000")
+    assert sorted(convert(tmp_path / "in", tmp_path / "out", *names)) == ["a", "b", "valid"]
+    assert len(RecordFile(tmp_path / "out" / "b.mindrecord")) == 3
+
+
+def test_the_older_layout(tmp_path):
+    ids = ["011a0101_0.12_401c020r_-0.12", "22ga0104_1.5_011a010k_-1.5"]
+    for split in ("tr", "cv", "tt"):
+        write_split(tmp_path / "in", split, ids, mixture_folder="mix")
+    made = convert(tmp_path / "in", tmp_path / "out")
+    assert sorted(made) == ["test", "train", "valid"]
+    assert [entry.speakers for entry in made["train"].utterances] == [("011", "401"), ("22g", "011")]
+    np.testing.assert_array_equal(stored(tmp_path / "out", "test")[ids[1]][2], read(tmp_path / f"in/tt/s2/{ids[1]}.wav"))
+
+
+def test_three_speakers_and_one_in_noise(tmp_path):
+    root = tmp_path / "in"
+    ids = ["61-1-1_70-1-1_84-1-1"]
+    write_split(root, "test", ids, num_speakers=3)
+    assert convert(root, tmp_path / "out")["test"].num_speakers == 3
+    write_split(root, "test", ids, mixture_folder="mix_single", num_speakers=3)
+    single = convert(root, tmp_path / "single", "--mixture_type", "mix_single")["test"]
+    assert (single.num_speakers, single.utterances[0].speakers) == (1, ("61",))
+    assert stored(tmp_path / "single", "test")[ids[0]].shape == (2, 6000)
+
+
+def test_sources_are_paired_by_name_not_by_order_or_length(tmp_path):
+    root = tmp_path / "in"
+    write_split(root, "test", ["b", "a", "c"])  # of rising length in this order
+    for name in ("s1", "s2"):
+        (root / "test" / name / "aa.wav").write_bytes((root / "test" / name / "a.wav").read_bytes())
+    convert(root, tmp_path / "out")
+    for name, rows in stored(tmp_path / "out", "test").items():
+        np.testing.assert_array_equal(rows[1], read(root / f"test/s1/{name}.wav"))
+
+
+def test_the_copy_is_read_and_not_what_the_metadata_was_made_from(tmp_path):
+    original = tmp_path / "original"
+    write_split(original, "test", names(2))
+    write_metadata(original, "test", names(2), was=str(original))
+    shutil.copytree(original, tmp_path / "copy")
+    manifest = convert(tmp_path / "copy", tmp_path / "out")["test"]
+    assert manifest.root == tmp_path / "copy"
+    assert not Path(manifest.utterances[0].mixture).is_absolute()
+
+
+def test_speakers_and_sexes_from_the_info_table(tmp_path):
+    root = tmp_path / "in/Libri2Mix/wav8k/min"
+    write_split(root, "test", ["one", "two"])
+    (tmp_path / "in/Libri2Mix/metadata").mkdir()
+    with (tmp_path / "in/Libri2Mix/metadata/libri2mix_test_info.csv").open("w", newline="") as file:
+        rows = [["mixture_ID", "speaker_1_ID", "speaker_1_sex", "speaker_2_ID", "speaker_2_sex"]]
+        csv.writer(file).writerows([*rows, ["one", "ann", "F", "bob", "M"]])
+    one, two = convert(tmp_path / "in", tmp_path / "out")["test"].utterances
+    assert (one.speakers, one.sexes) == (("ann", "bob"), ("F", "M"))
+    assert (two.speakers, two.sexes) == ((), ())
+
+
+def replace_audio(path, samples, rate=RATE, **options):
+    soundfile.write(path, samples, rate, **options)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+DEFECTS = {
+    "not audio": (lambda path: path.write_text("not audio"), "test/s2/bad.wav: unreadable"),
+    "empty": (lambda path: path.write_bytes(b""), "test/s2/bad.wav: found an empty file"),
+    "truncated": (truncate, "test/s2/bad.wav: truncated"),
+    "missing": (lambda path: path.unlink(), "test/s2/bad.wav: no such file"),
+    "NaN": (
+        lambda path: replace_audio(path, np.full(6100, np.nan), subtype="FLOAT"),
+        "test/s2/bad.wav: found 6100 NaN",
+    ),
+    "silent": (lambda path: replace_audio(path, np.zeros(6100)), "test/s2/bad.wav: silent"),
+    "length": (
+        lambda path: replace_audio(path, np.ones(6099) / 2),
+        "test/s2/bad.wav: found 6099 samples, the mixture has 6100",
+    ),
+    "stereo": (lambda path: replace_audio(path, np.ones((6100, 2)) / 2), "test/s2/bad.wav: found 2 channels"),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_is_left_out_with_its_reason(tmp_path, capsys, defect):
+    spoil, reason = DEFECTS[defect]
+    write_split(tmp_path / "in", "test", ["a", "bad", "c"])
+    spoil(tmp_path / "in/test/s2/bad.wav")
+    manifest = convert(tmp_path / "in", tmp_path / "out")["test"]
+    assert [entry.id for entry in manifest.utterances] == ["a", "c"] == list(stored(tmp_path / "out", "test"))
+    (left_out,) = manifest.left_out
+    assert left_out.id == "bad" and reason in left_out.reason
+    printed = capsys.readouterr().out
+    assert "2 mixtures" in printed and "1 left out" in printed and f"left out: bad: {left_out.reason}" in printed
+
+
+def test_what_the_metadata_says_is_checked(tmp_path):
+    root = tmp_path / "in"
+    write_split(root, "test", ["a", "b", "c", "unnamed"])
+    path = write_metadata(root, "test", ["a", "b", "c"])
+    path.write_text(path.read_text().replace(",6100", ",6200"))  # b
+    (root / "test/s1/c.wav").unlink()
+    manifest = convert(root, tmp_path / "out")["test"]
+    assert [entry.id for entry in manifest.utterances] == ["a"]
+    assert {entry.id: entry.reason for entry in manifest.left_out} == {
+        "b": "test/mix_clean/b.wav: found 6100 samples, the metadata says 6200",
+        "c": "test/s1/c.wav: no such file",
+        "unnamed": "not in mixture_test_mix_clean.csv",
+    }
+
+
+def test_many_left_out_are_counted_and_named_in_the_manifest(tmp_path, capsys):
+    write_split(tmp_path / "in", "test", [f"x{number}" for number in range(9)])
+    for number in range(7):
+        (tmp_path / f"in/test/s2/x{number}.wav").unlink()
+    assert len(convert(tmp_path / "in", tmp_path / "out")["test"].left_out) == 7
+    printed = capsys.readouterr().out
+    assert printed.count("left out: ") == 5 and "and 2 more, all in" in printed
+
+
+def test_samples_above_full_scale_are_scaled_together(tmp_path, capsys):
+    write_split(tmp_path / "in", "test", ["a"])
+    sources = make_sources([0], 2, 6000) * 30
+    for folder, samples in (("mix_clean", sources.sum(axis=0)), ("s1", sources[0]), ("s2", sources[1])):
+        replace_audio(tmp_path / "in/test" / folder / "a.wav", samples, subtype="FLOAT")
+    convert(tmp_path / "in", tmp_path / "out")
+    rows = stored(tmp_path / "out", "test")["a"]
+    assert np.abs(rows).max() == pytest.approx(0.9, abs=1e-4)
+    np.testing.assert_allclose(rows[1:].sum(axis=0), rows[0], atol=1e-4)
+    assert "1 mixtures above full scale, scaled to a peak of 0.9" in capsys.readouterr().out
+
+
+def test_a_second_run_uses_what_is_there_until_a_file_changes(tmp_path, capsys):
+    write_split(tmp_path / "in", "test", ["a", "b"])
+    write_split(tmp_path / "in", "dev", ["a"])
+    convert(tmp_path / "in", tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    capsys.readouterr()
+    convert(tmp_path / "in", tmp_path / "out")
+    assert capsys.readouterr().out.count("(unchanged, used again)") == 2
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+
+    os.utime(tmp_path / "in/test/s1/a.wav", ns=(1, 1))
+    convert(tmp_path / "in", tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "valid.mindrecord (unchanged, used again)" in printed and "test.mindrecord: 2" in printed
+
+    (tmp_path / "out/valid.mindrecord").unlink()
+    convert(tmp_path / "in", tmp_path / "out")
+    assert len(RecordFile(tmp_path / "out/valid.mindrecord")) == 1
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def test_earlier_outputs_survive_ctrl_c_and_the_next_run_goes_on(tmp_path, monkeypatch):
+    write_split(tmp_path / "in", "test", ["a", "b", "c"])
+    convert(tmp_path / "in", tmp_path / "out")
+    before = files(tmp_path / "out")
+    write_split(tmp_path / "in", "test", ["d"])
+
+    def interrupted(manifest, utterance):
+        if utterance.id == "c":
+            raise KeyboardInterrupt
+        return load_utterance(manifest, utterance)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "load_utterance", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            convert(tmp_path / "in", tmp_path / "out")
+    assert files(tmp_path / "out") == before
+    assert len(convert(tmp_path / "in", tmp_path / "out")["test"].utterances) == 4
+
+
+def test_several_processes_give_the_same_as_one(tmp_path, monkeypatch):
+    write_split(tmp_path / "in", "test", names(12))
+    (tmp_path / "in/test/s2" / f"{names(12)[5]}.wav").write_text("not audio")
+    one = convert(tmp_path / "in", tmp_path / "one")["test"]
+    monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    assert convert(tmp_path / "in", tmp_path / "two")["test"] == one
+    assert stored(tmp_path / "one", "test").keys() == stored(tmp_path / "two", "test").keys()
+
+
+def die(manifest, utterance):
+    os._exit(1)
+
+
+def test_a_process_that_dies_ends_the_run_with_one_line(tmp_path, monkeypatch):
+    write_split(tmp_path / "in", "test", names(3))
+    monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    monkeypatch.setattr(module, "_load", die)
+    with pytest.raises(UserError, match="a process that reads audio was killed"):
+        convert(tmp_path / "in", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_another_sample_rate_is_an_error(tmp_path, monkeypatch, several):
+    if several:
+        monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    write_split(tmp_path / "in", "test", ["a", "b"], rate=16000)
+    with pytest.raises(UserError, match="a.wav: found 16000 Hz, expected a sample rate of 8000 Hz"):
+        convert(tmp_path / "in", tmp_path / "out")
+
+
+def test_the_sample_rate_chooses_the_folder(tmp_path):
+    write_split(tmp_path / "in/Libri2Mix/wav8k/min", "test", ["a"])
+    write_split(tmp_path / "in/Libri2Mix/wav16k/max", "test", ["a", "b"], rate=16000)
+    manifest = convert(tmp_path / "in", tmp_path / "out", "--sample-rate", "16000")["test"]
+    assert (manifest.sample_rate, len(manifest.utterances)) == (16000, 2)
+    assert RecordFile(tmp_path / "out/test.mindrecord").index.sample_rate == 16000
+
+
+def two_data_sets(root):
+    write_split(root / "Libri2Mix/wav8k/min", "test", ["a"])
+    write_split(root / "Libri3Mix/wav8k/min", "test", ["a"], num_speakers=3)
+
+
+def different_numbers(root):
+    write_split(root, "train", ["a"], num_speakers=3)
+    write_split(root, "test", ["a"])
+
+
+def a_gap(root):
+    write_split(root, "test", ["a"], num_speakers=3)
+    shutil.rmtree(root / "test/s2")
+
+
+def metadata_of_others(root):
+    write_split(root, "test", ["a"], num_speakers=3)
+    write_metadata(root, "test", ["a"])
+
+
+def metadata_without_columns(root):
+    write_split(root, "test", ["a"])
+    (root / "metadata").mkdir()
+    (root / "metadata/mixture_test_mix_clean.csv").write_text("id,path\n1,2\n")
+
+
+def nothing_usable(root):
+    write_split(root, "test", ["a"])
+    (root / "test/s1/a.wav").unlink()
+
+
+def the_same_id_twice(root):
+    write_split(root, "train-100", ["a"])
+    write_split(root, "train-360", ["a"])
+
+
+MISTAKES = [
+    (lambda root: None, "no such folder, expected a data set"),
+    (lambda root: root.mkdir(), "found no splits, expected wav8k/min/train-100"),
+    (lambda root: write_split(root / "Libri2Mix/wav16k/min", "test", ["a"]), "found Libri2Mix/wav16k, expected wav8k"),
+    (
+        lambda root: write_split(root, "test", ["a"], "mix_both"),
+        "found test with mix_both, s1, s2 in it, expected mix_clean",
+    ),
+    (two_data_sets, "found several data sets: Libri2Mix/wav8k/min, Libri3Mix/wav8k/min; expected one"),
+    (different_numbers, "found different numbers of speakers: 3 in train, 2 in test; expected the same"),
+    (a_gap, "found the source folders s1, s3, expected s1, s2, … without a gap"),
+    (metadata_of_others, "found 2 source columns, expected 3 as in the folders"),
+    (metadata_without_columns, "found the columns id, path, expected mixture_ID, mixture_path"),
+    (nothing_usable, "test: found no mixture that can be used .a: test/s1/a.wav: no such file"),
+    (the_same_id_twice, "found the mixture ID a twice in train-100, train-360"),
+]
+
+
+@pytest.mark.parametrize(("prepare", "message"), MISTAKES, ids=[message for _, message in MISTAKES])
+def test_mistakes_are_told_in_one_line(tmp_path, prepare, message):
+    prepare(tmp_path / "in")
+    with pytest.raises(UserError, match=message) as caught:
+        convert(tmp_path / "in", tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "in") in str(caught.value)
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_an_output_folder_that_cannot_be(tmp_path):
+    write_split(tmp_path / "in", "test", ["a"])
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UserError, match="out: cannot write there"):
+        convert(tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "options", [["--train_name", "test.mindrecord"], ["--test_name", "a/b"], ["--test_name", "test.json"]]
+)
+def test_names_that_collide_are_refused(tmp_path, options):
+    write_split(tmp_path / "in", "test", ["a"])
+    with pytest.raises(UserError, match="expected file names that differ, without a folder"):
+        convert(tmp_path / "in", tmp_path / "out", *options)
+
+
+def test_an_unknown_mode_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        convert(tmp_path, tmp_path, "--mode", "other")
+    assert "invalid choice: 'other'" in capsys.readouterr().err
