@@ -55,6 +55,20 @@ def written_aside(path: PathLike) -> Iterator[Path]:
             aside.unlink()
 
 
+def make_folder(path: PathLike) -> None:
+    """Make a folder for outputs if it is missing, before the work that fills it.
+
+    Raises:
+        UserError: it cannot be made, or files cannot be written there.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made ({error.strerror}), expected a folder") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: found a folder without the right to write, expected one with it")
+
+
 def _check_is_file(path: Path) -> None:
     if not path.exists():
         raise UserError(f"{path}: no such file, expected an audio file")
@@ -144,7 +158,7 @@ def resample(samples: NDArray[Any], from_rate: int, to_rate: int, length: int | 
     if from_rate == to_rate:
         resampled = np.array(samples)
     else:
-        import librosa
+        import librosa  # here, because it takes seconds to load and most callers do without
 
         resampled = librosa.resample(samples, orig_sr=from_rate, target_sr=to_rate, res_type="soxr_hq")
     if length is None:

@@ -28,14 +28,18 @@ def load_separate(model_path: Path | str) -> tuple[Separate, ModelConfig]:
     it would take some seconds and 150 MB for each.
 
     Raises:
-        UserError: the checkpoint is missing, damaged, or of another kind.
+        UserError: the checkpoint is missing, damaged, or of another kind; from the function also where the memory
+            does not suffice, or the network gives no numbers.
     """
     network, config = load_network(model_path)
     network.set_inputs(ms.Tensor(shape=[None, None], dtype=ms.float32))
 
     def separate(mixtures: Floats) -> Floats:
         check_memory(mixtures.size, config.model)
-        return np.asarray(network(ms.Tensor(mixtures, ms.float32)).asnumpy(), dtype=np.float32)
+        tracks: Floats = network(ms.Tensor(mixtures, ms.float32)).asnumpy()
+        if not np.isfinite(tracks).all():
+            raise UserError(f"{model_path}: the network's output is NaN or infinite, expected finite weights")
+        return tracks
 
     return separate, config.model
 

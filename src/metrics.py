@@ -230,7 +230,7 @@ def _guarded(values_db: Floats, reference: Floats, estimate: Floats) -> Floats:
 
 
 def _sdr_of_one(reference: Floats, estimate: Floats) -> float:
-    import fast_bss_eval
+    import fast_bss_eval  # here, because it loads PyTorch wherever that is installed
 
     if is_silent(reference) or is_silent(estimate):
         return -LIMIT_DB  # the rules for silence decide

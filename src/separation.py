@@ -7,10 +7,10 @@ Letters in shapes: C speakers, T samples.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,48 +18,35 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 from tqdm import tqdm
 
-from src.audio import PCM16_SCALE, read_audio, resample, write_wav, written_aside
+from src.audio import PCM16_SCALE, make_folder, read_audio, resample, write_wav, written_aside
 from src.errors import UserError
+from src.inference import Separate, load_separate
 
 Floats = NDArray[np.float64]
-# float32 mixtures [B, T] -> tracks [B, C, T], in any order, gain and sign
-Separate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 SIGN_RIDGE = 0.1  # of a track's power
 GAIN_RIDGE = 1e-6  # of a track's power: what differs by less than -60 dB between tracks counts as equal
 SMALLEST_PART = 0.1  # of the gain that a track would get if it were the only one
 
 
-@dataclass(frozen=True)
-class Written:
-    """What was written for one input."""
-
-    paths: tuple[Path, ...]  # one a speaker
-    as_float: tuple[Path, ...]  # those with samples beyond full scale
-
-
-def separate_files(inputs: Sequence[Path], model_path: Path, output_dir: Path) -> list[Written]:
+def separate_files(inputs: Sequence[Path], model_path: Path, output_dir: Path) -> None:
     """Separate each file into `<output_dir>/<name>_s1.wav` to `<name>_sC.wav` with a checkpoint's network.
 
-    An input that cannot be used is told on standard error, and the others go on.
+    What is written is told on standard output. An input that cannot be used is told on standard error, and the
+    others go on.
 
     Args:
         inputs: files that libsndfile reads, of any rate and number of channels (which are averaged).
         model_path: a checkpoint of train.py.
         output_dir: made if missing; files in it that have other names are left alone.
 
-    Returns:
-        What was written, an entry for each input that could be used.
-
     Raises:
         UserError: the checkpoint or the output folder cannot be used, names clash, or, after all others are
             done, one or more inputs could not be separated.
     """
-    from src.inference import load_separate
-
     separate, model = load_separate(model_path)
     outputs = plan_outputs(inputs, output_dir, model.num_speakers)
-    return separate_each(outputs, separate, model.sample_rate)
+    separate_each(outputs, separate, model.sample_rate)
 
 
 def plan_outputs(inputs: Sequence[Path], output_dir: Path, num_speakers: int) -> dict[Path, tuple[Path, ...]]:
@@ -80,34 +67,34 @@ def plan_outputs(inputs: Sequence[Path], output_dir: Path, num_speakers: int) ->
                 raise UserError(
                     f"{path}: its output {output} is also that of {planned[output]}, expected different names"
                 )
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{output_dir}: cannot be made ({error.strerror}), expected a folder") from error
+    make_folder(output_dir)
     return outputs
 
 
-def separate_each(
-    outputs: dict[Path, tuple[Path, ...]], separate: Separate, model_rate: int
-) -> list[Written]:
+def separate_each(outputs: dict[Path, tuple[Path, ...]], separate: Separate, model_rate: int) -> None:
     """Separate each input to its output paths; see `separate_files`."""
-    written = []
     failed = 0
-    for path, output_paths in tqdm(outputs.items(), unit="file", desc="separating", disable=None):
+    for path, output_paths in tqdm(outputs.items(), desc="separating", unit="file"):
         try:
-            written.append(separate_file(path, output_paths, separate, model_rate))
+            written_as_float = separate_file(path, output_paths, separate, model_rate)
         except UserError as error:
             failed += 1
             tqdm.write(f"error: {error}", file=sys.stderr)
+            continue
+        tqdm.write(f"{path} -> {', '.join(map(str, output_paths))}")
+        for output in written_as_float:
+            tqdm.write(f"{output}: goes beyond full scale, so it is written as 32-bit float")
     if failed:
-        raise UserError(f"found {failed} of {len(outputs)} inputs that could not be separated, told above")
-    return written
+        raise UserError(f"{failed} of {len(outputs)} inputs could not be separated, see the lines above")
 
 
-def separate_file(path: Path, output_paths: Sequence[Path], separate: Separate, model_rate: int) -> Written:
+def separate_file(path: Path, output_paths: Sequence[Path], separate: Separate, model_rate: int) -> list[Path]:
     """Separate one file; all its outputs appear together or not at all.
 
     Each is 16-bit PCM, or 32-bit float where a sample would exceed full scale.
+
+    Returns:
+        The outputs that are float.
 
     Raises:
         UserError: the input cannot be used, or an output cannot be written.
@@ -118,28 +105,20 @@ def separate_file(path: Path, output_paths: Sequence[Path], separate: Separate, 
         tracks = separate_recording(mixture, rate, separate, model_rate)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    as_float = [exceeds_full_scale(track) for track in tracks]
+    are_float = [exceeds_full_scale(track) for track in tracks]
     with ExitStack() as stack:
         asides = [stack.enter_context(written_aside(output)) for output in output_paths]
-        for aside, track, is_float in zip(asides, tracks, as_float, strict=True):
+        for aside, track, is_float in zip(asides, tracks, are_float, strict=True):
             write_wav(aside, track, rate, "FLOAT" if is_float else "PCM_16")
-    return Written(
-        tuple(output_paths),
-        tuple(output for output, is_float in zip(output_paths, as_float, strict=True) if is_float),
-    )
+    return [output for output, is_float in zip(output_paths, are_float, strict=True) if is_float]
 
 
 def separate_recording(mixture: Floats, rate: int, separate: Separate, model_rate: int) -> Floats:
     """Separate a mono recording [T] at any rate into tracks [C, T] at the same rate, gains and signs fixed."""
     at_model_rate = resample(mixture, rate, model_rate)  # [T at the model's rate]
-    tracks = separate_array(separate, at_model_rate.astype(np.float32))  # [C, T at the model's rate]
+    tracks = separate(at_model_rate[np.newaxis].astype(np.float32))[0]  # [C, T at the model's rate]
     tracks = fit_gains(tracks, at_model_rate)[:, np.newaxis] * tracks
     return np.asarray(resample(tracks, model_rate, rate, length=mixture.size), dtype=np.float64)
-
-
-def separate_array(separate: Separate, mixture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Run a network on one mixture [T]: tracks [C, T] as it gives them."""
-    return separate(mixture[np.newaxis])[0]
 
 
 def exceeds_full_scale(samples: Floats) -> bool:
@@ -148,7 +127,7 @@ def exceeds_full_scale(samples: Floats) -> bool:
     return bool(steps.max() > PCM16_SCALE - 1 or steps.min() < -PCM16_SCALE)
 
 
-def fit_gains(tracks: NDArray[np.floating], mixture: NDArray[np.floating]) -> Floats:
+def fit_gains(tracks: NDArray[Any], mixture: NDArray[Any]) -> Floats:
     """One gain a track, with its sign, by least squares: the tracks' sum fits the mixture best.
 
     For tracks that are well separated this is plain least squares, whatever gains and signs they came with.

@@ -1,0 +1,41 @@
+"""Score a checkpoint on a test set from preprocess.py.
+
+    python evaluate.py --model_path runs/mine/best.ckpt --data-dir data --batch_size 4 --output runs/mine
+
+Writes per_utterance.csv and metrics.json into the output folder: SI-SNR and SDR (BSS-eval v3) of whole
+utterances in dB, and their improvements over the mixture.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.command_line import OptionParser, run
+from src.runtime import prepare_environment, start
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the options, evaluate, and print the means."""
+    parser = OptionParser(__doc__ or "")
+    parser.add_argument("--model_path", type=Path, required=True, help="checkpoint of train.py")
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, help="folder with test.mindrecord, or a .mindrecord file"
+    )
+    parser.add_argument("--test_name", default="test.mindrecord", help="file in that folder (%(default)s)")
+    parser.add_argument(
+        "--batch_size", type=int, default=1, help="most utterances of equal length at once (%(default)s)"
+    )
+    parser.add_argument("--output", type=Path, default=Path("runs/evaluate"), help="folder (%(default)s)")
+    parser.add_argument("--device_target", default="CPU", help="CPU, Ascend or GPU (%(default)s)")
+    parser.add_argument("--device_id", type=int, default=0)
+    options = parser.parse_args(argv)
+    data_path = options.data_dir / options.test_name if options.data_dir.is_dir() else options.data_dir
+
+    prepare_environment()
+    start(options.device_target, options.device_id)
+    from src.evaluation import evaluate, format_summary  # loads mindspore, after the options are known to be right
+
+    print(format_summary(evaluate(options.model_path, data_path, options.batch_size, options.output)))
+
+
+if __name__ == "__main__":
+    run(main)
