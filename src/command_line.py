@@ -30,11 +30,10 @@ class OptionParser(argparse.ArgumentParser):
         spellings: list[str] = []
         for name in names:
             stem = name.removeprefix("--")
-            both = [name]
+            spellings.append(name)
             if name.startswith("--"):
-                both += ["--" + stem.replace("_", "-"), "--" + stem.replace("-", "_")]
-            spellings += [spelling for spelling in both if spelling not in spellings]
-        return super().add_argument(*spellings, **options)
+                spellings += ["--" + stem.replace("_", "-"), "--" + stem.replace("-", "_")]
+        return super().add_argument(*dict.fromkeys(spellings), **options)
 
     def error(self, message: str) -> NoReturn:
         """One line and exit status 2, without the usage text that would hide it."""

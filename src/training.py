@@ -67,6 +67,7 @@ class Run:
         self.config = config
         self.output_dir = output_dir
         settings = config.training
+        _check_data_named(config)
         seed_everything(settings.seed)
         model = config.model
         self.data = TrainingData(
@@ -188,6 +189,12 @@ class Run:
 def train(config: Config, output_dir: Path) -> Progress:
     """Train, or go on training, and leave `best.ckpt`, `latest.ckpt` and `history.jsonl` in `output_dir`."""
     return Run(config, output_dir).run()
+
+
+def _check_data_named(config: Config) -> None:
+    for split in ("train", "valid"):
+        if not getattr(config.data, split):
+            raise UserError(f"data.{split}: found none, expected a .mindrecord file (--{split}_dir)")
 
 
 def _check_same_run(wanted: Config, found: Config, path: Path) -> None:

@@ -44,12 +44,16 @@ class Piece:
 
 
 def frame_levels_db(samples: Samples) -> Samples:
-    """Level of each whole frame [T] -> [T // FRAME], in dB below the clip's loud frames (95th percentile)."""
+    """Level of each whole frame [T] -> [T // FRAME], in dB relative to the clip's loud frames.
+
+    Loud is the 95th percentile, which a click does not reach; or, where speech fills less of the clip, 20 dB
+    below its loudest frame.
+    """
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)  # [frames, FRAME]
     if not len(frames):
         return np.empty(0)
     power = np.mean(frames**2, axis=1)
-    loud = float(np.percentile(power, 95))
+    loud = max(float(np.percentile(power, 95)), 0.01 * float(power.max()))
     if loud <= 10 ** (SILENT_DB / 10):
         return np.full(len(frames), SILENT_DB)
     return np.asarray(10 * np.log10(np.maximum(power / loud, 10 ** (SILENT_DB / 10))))

@@ -24,7 +24,7 @@ from src.errors import UserError
 
 # apt prints the strongest checksum of its lists: SHA-256 in Debian, SHA-512 in Ubuntu.
 URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) (?P<kind>SHA256|SHA512):(?P<checksum>\w+)$")
-TROUBLE = re.compile(r"^[EW]: (.*)$", re.MULTILINE)  # on stderr; a warning alone is no failure
+TROUBLE = re.compile(r"^([EW]): (.*)$", re.MULTILINE)  # on stderr; a warning alone is no failure
 UNREACHABLE = re.compile(r"Failed to fetch|resolv|Could not connect|Unable to connect|timed out|unreachable", re.I)
 OTHER_WAY = "or give speech of your own with --corpus DIR"
 BLOCK_BYTES = 1 << 20
@@ -74,7 +74,7 @@ def _read_known(cache_dir: Path) -> dict[str, Package]:
     try:
         entries = json.loads((cache_dir / "packages.json").read_text(encoding="utf-8"))
         return {entry["name"]: Package(**entry) for entry in entries}
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         return {}  # at worst everything is fetched again
 
 
@@ -119,6 +119,7 @@ def _apt_get(cache_dir: Path, *arguments: str) -> list[str]:
         "APT::Get::AllowUnauthenticated": "false",
         "Acquire::AllowInsecureRepositories": "false",
         "Acquire::Retries": "2",
+        "Acquire::Languages": "none",  # descriptions are not needed
     }
     return ["apt-get", *(word for key, value in options.items() for word in ("-o", f"{key}={value}")), *arguments]
 
@@ -171,16 +172,22 @@ def _offered(name: str, update_output: str, cache_dir: Path) -> Package:
 
 
 def _why_not_offered(name: str, update_output: str, answer: str) -> str:
-    troubles = TROUBLE.findall(update_output)
-    if any(UNREACHABLE.search(trouble) for trouble in troubles):
-        return f"no connection to the package archive ({troubles[0]}): check the network, {OTHER_WAY}"
+    unreachable = [trouble for trouble in _troubles(update_output) if UNREACHABLE.search(trouble)]
+    if unreachable:
+        return f"no connection to the package archive ({unreachable[0]}): check the network, {OTHER_WAY}"
     if "Unable to locate" in answer or "No packages found" in answer or "no installation candidate" in answer:
         return (
             f"package {name} is not offered by this system's package sources, expected in Debian's main or "
             f"Ubuntu's universe and multiverse: enable them in /etc/apt, {OTHER_WAY}"
         )
-    reason = (TROUBLE.findall(answer) or troubles or ["apt-get gave no reason"])[0]
+    reason = _troubles(answer + update_output)[0]
     return f"apt-get cannot tell where package {name} is ({reason}): mend that, {OTHER_WAY}"
+
+
+def _troubles(output: str) -> list[str]:
+    """apt's errors, then its warnings, a line each; never empty."""
+    found = sorted(TROUBLE.findall(output), key=lambda trouble: trouble[0] != "E")
+    return [text for _, text in found] or ["apt-get gave no reason"]
 
 
 def _download(package: Package, debs: Path, command: list[str], bar: "tqdm[None]") -> None:
@@ -194,7 +201,7 @@ def _download(package: Package, debs: Path, command: list[str], bar: "tqdm[None]
     fetched = aside / package.file_name
     if process.returncode != 0 or not fetched.is_file():
         log_text = (aside / "log").read_text(encoding="utf-8", errors="replace")
-        reason = (TROUBLE.findall(log_text) or ["apt-get gave no reason"])[0]
+        reason = _troubles(log_text)[0]
         raise UserError(f"package {package.name} was not fetched ({reason}): check the network, {OTHER_WAY}")
     if not _is_right(package, fetched):
         raise UserError(

@@ -190,13 +190,20 @@ def _mixtures(job: Job, candidates: Sequence[Candidate]) -> Iterator[Mixture]:
     reader = UtteranceReader()
     pool = Pool(candidates, generator, lambda candidate: reader.is_usable(candidate.path))
     for _ in range(job.count):
-        sources = pool.draw(job.num_speakers)
+        sources = _draw(pool, job)
         paths = [source.path for source in sources]
         utterances = at_one_rate([reader.read(path) for path in paths], paths, job.sample_rate)
         factors = gains(utterances, generator.uniform(*LOUDNESS_RANGE_LUFS, size=job.num_speakers).tolist())
         mixture, tracks = mix(utterances, factors, job.sample_rate)  # [T], [C, T]
         signals = {MIXTURE_TYPE: mixture} | {f"s{number}": track for number, track in enumerate(tracks, start=1)}
         yield Mixture("_".join(source.name for source in sources), sources, factors, signals)
+
+
+def _draw(pool: Pool, job: Job) -> list[Candidate]:
+    try:
+        return pool.draw(job.num_speakers)
+    except UserError as error:
+        raise UserError(f"{job.corpus.root / job.corpus_split}: {error}, expected {job.count} mixtures") from None
 
 
 def _add_rows(tables: Tables, job: Job, mixture: Mixture) -> None:

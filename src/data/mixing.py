@@ -18,7 +18,7 @@ Levels = Sequence[float] | NDArray[np.float64]
 Example = tuple[Samples, Samples, np.int32]  # mixture [T], sources [C, T], number of true samples
 
 PEAK_LIMIT = 0.9  # LibriMix: a signal that would clip is scaled to this peak
-SILENCE_DB = 40.0  # a crop so far below its utterance's loudness holds no speech
+SILENCE_DB = 20.0  # a crop so far below its utterance's loudness has hardly a word in it
 LUFS_OFFSET_DB = -0.691  # ITU-R BS.1770-4: loudness of a signal of mean square 1 after the K filter
 
 

@@ -60,10 +60,7 @@ class Pool:
                 self._drawn.add(frozenset(chosen))
                 self._uses[chosen] += 1
                 return [self._candidates[index] for index in chosen]
-        raise UserError(
-            f"found {len(self._drawn)} different mixtures of {num_speakers} speakers, expected more: "
-            "ask for fewer mixtures, or give more utterances"
-        )
+        raise UserError(f"found {len(self._drawn)} different mixtures of {num_speakers} speakers")
 
     def _draw_once(self, num_speakers: int) -> list[int]:
         """One after another the least used utterance of a speaker not yet chosen, ties broken at random."""
@@ -73,7 +70,7 @@ class Pool:
             order[np.isin(self._speakers, self._speakers[chosen])] = np.inf
             index = int(np.argmin(order))
             if np.isinf(order[index]):
-                raise UserError(f"found usable utterances of {len(chosen)} speakers, expected at least {num_speakers}")
+                raise UserError(f"found usable utterances of {len(chosen)} speakers only")
             if self._check(index):
                 chosen.append(index)
         return chosen

@@ -127,13 +127,15 @@ def build_speaker(
         on_clip: called after each recording; may raise to stop early.
 
     Raises:
-        UserError: a folder that was not made here is in the way.
+        UserError: a folder that was not made here is in the way; or there is hardly any speech.
     """
     if folder.exists() and read_record(folder) is None:
         raise UserError(f"{folder}: exists and was not made by this program, expected another --output")
     record = SpeakerRecord(RECIPE, key, {})
     pieces = _all_pieces(person, clips, record, on_clip)
     groups, alone = group_pieces(pieces)
+    if not groups:
+        raise UserError(f"{person.speaker}: found less than 3 s of speech in {', '.join(key)}, expected minutes")
     for clip in dict.fromkeys(piece.origin for piece in alone):
         _leave_out(record, person, clip, "rest too short for an utterance of 3 s")
     aside = folder.with_name(f".{folder.name}.part")

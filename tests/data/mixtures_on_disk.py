@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+import preprocess as script
 from src.audio import to_pcm16
 from src.data.loading import Loaded, loudness_lufs
-from src.data.manifest import Manifest, Utterance
-from src.data.records import record_writer
+from src.data.manifest import Manifest, Utterance, read_manifest
+from src.data.records import RecordFile, record_writer
 
 RATE = 8000
 
@@ -22,7 +23,9 @@ def make_sources(seed, num_speakers, num_samples):
     return 0.02 * swell * noise * rng.uniform(0.5, 1.5, (num_speakers, 1))
 
 
-def write_split(root, split, names, mixture_folder="mix_clean", num_speakers=2, rate=RATE, num_samples=6000):
+def write_split(
+    root, split, names, *, mixture_folder="mix_clean", num_speakers=2, rate=RATE, num_samples=6000
+):
     """Write `<root>/<split>/{mixture_folder,s1,…}/<name>.wav`; each name has samples of its own."""
     for number, name in enumerate(names):
         sources = make_sources([number, num_speakers], num_speakers, num_samples + 100 * number)
@@ -33,7 +36,9 @@ def write_split(root, split, names, mixture_folder="mix_clean", num_speakers=2, 
             soundfile.write(path, samples, rate, subtype="PCM_16")
 
 
-def write_metadata(root, split, names, mixture_type="mix_clean", num_speakers=2, was="/made/on/another/machine"):
+def write_metadata(
+    root, split, names, *, mixture_type="mix_clean", num_speakers=2, was="/made/on/another/machine"
+):
     """LibriMix's CSV, with paths of the machine that made it, in reverse order."""
     path = Path(root, "metadata", f"mixture_{split}_{mixture_type}.csv")
     path.parent.mkdir(exist_ok=True)
@@ -50,10 +55,13 @@ def write_metadata(root, split, names, mixture_type="mix_clean", num_speakers=2,
 
 def names(count, persons=4):
     """Mixture IDs as LibriMix's, of `persons` different speakers, two in each."""
-    return [f"{n % persons}-7-{n:04d}_{(n + 1 + n // persons % (persons - 1)) % persons}-9-{n:04d}" for n in range(count)]
+    return [
+        f"{n % persons}-7-{n:04d}_{(n + 1 + n // persons % (persons - 1)) % persons}-9-{n:04d}"
+        for n in range(count)
+    ]
 
 
-def write_records(path, lengths, speakers=None, num_speakers=2, mixture_type="mix_clean"):
+def write_records(path, lengths, speakers=None, *, num_speakers=2, mixture_type="mix_clean"):
     """A MindRecord pair with one mixture of each length (in samples). Returns the int16 samples in it."""
     manifest = Manifest(RATE, num_speakers, mixture_type, Path(path).parent, ())
     kept = []
@@ -68,3 +76,19 @@ def write_records(path, lengths, speakers=None, num_speakers=2, mixture_type="mi
             writer.write(Loaded(utterance, pcm, loudness, False))
             kept.append(pcm)
     return kept
+
+
+def convert(in_dir, out_dir, *options):
+    """Run preprocess.py. Returns the manifests by name."""
+    script.main(["--in-dir", str(in_dir), "--out-dir", str(out_dir), *options])
+    return {path.stem: read_manifest(path) for path in Path(out_dir).glob("*.json")}
+
+
+def stored(out_dir, name):
+    """The audio in a record file, by ID: float32 [1 + C, T]."""
+    records = RecordFile(Path(out_dir, f"{name}.mindrecord"))
+    return dict(zip(records.index.ids, records.read(range(len(records))), strict=True))
+
+
+def read(path):
+    return soundfile.read(path, dtype="float32")[0]

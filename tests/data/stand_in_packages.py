@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from src.audio import resample
 from src.data.debian import Package
 from tests.synthetic import RATE, voice
 
@@ -99,7 +100,15 @@ def write_asterisk(root: Path, folder: str, pitch_hz: float, suffix: str = ".wav
         name = f"digits/{number}" if number % 2 else f"prompt-{number}"
         write_clip(base / f"{name}{suffix}", clip(pitch_hz, 1.2 + 0.3 * number, number))
     tone = 0.3 * np.sin(np.arange(4 * RATE) * 0.5)
-    for name in ("beep", "beeperr", "ascending-2tone", "tt-monkeys", "confbridge-join", "confbridge-leave", "silence/5"):
+    for name in (
+        "beep",
+        "beeperr",
+        "ascending-2tone",
+        "tt-monkeys",
+        "confbridge-join",
+        "confbridge-leave",
+        "silence/5",
+    ):
         write_clip(base / f"{name}{suffix}", tone)
 
 
@@ -109,7 +118,7 @@ def write_fillets(root: Path, language: str, pitches_hz: dict[str, float], num_c
         for number in range(num_clips):
             base = root / FILLETS / f"level{number}" / language
             for name in (f"abc-{letter}-line{number}.ogg", f"abc-x-other{number}.ogg"):
-                write_clip(base / name, clip(pitch_hz, 1.5 + 0.5 * number, number), rate=22050)
+                write_clip(base / name, resample(clip(pitch_hz, 1.5 + 0.5 * number, number), RATE, 22050), 22050)
 
 
 def unpacked(cache: Path, name: str, version: str = "1.0-1") -> tuple[Package, Path]:

@@ -12,7 +12,9 @@ from src.errors import UserError
 
 LENGTHS = [4000, 5000, 9000, 2000, 7000, 8000, 4100, 6000, 4200, 5500]
 STATIC = DataConfig(segment_seconds=0.5)
-DYNAMIC = DataConfig(segment_seconds=0.5, dynamic_mixing=True, dynamic_examples=27, speed_min=0.9, speed_max=1.1)
+DYNAMIC = DataConfig(
+    segment_seconds=0.5, dynamic_mixing=True, dynamic_examples=27, speed_min=0.9, speed_max=1.1
+)
 PLAIN = DataConfig(segment_seconds=0.5, dynamic_mixing=True)  # speed 1
 
 
@@ -100,7 +102,9 @@ def test_a_dynamic_source_is_a_recording_times_a_gain(stored):
         recorded = pcm[record][1 + which] / np.float32(32768)
         start = int(plan.places[row, source, 0] * (LENGTHS[record] - 4000 + 1))
         gain = 10 ** ((plan.targets_lufs[row, source] - index.loudness_lufs[record, which]) / 20)
-        np.testing.assert_allclose(sources[row, source], recorded[start : start + 4000] * gain, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(
+            sources[row, source], recorded[start : start + 4000] * gain, rtol=1e-4, atol=1e-7
+        )
 
 
 def test_a_whole_dynamic_source_has_the_loudness_aimed_at(tmp_path):
@@ -161,7 +165,7 @@ def test_a_failure_while_reading_ends_the_epoch_with_an_error(stored, monkeypatc
         raise ValueError("no such thing")
 
     monkeypatch.setattr("src.data.data.cut_mixture", fail)
-    with pytest.raises(RuntimeError, match="no such thing"):
+    with pytest.raises(RuntimeError, match=r"no such thing"):
         list(TrainingData(stored[0], STATIC, 2, seed=0).epoch(0))
 
 
@@ -169,7 +173,9 @@ def test_validation_has_every_record_once_in_order(stored):
     path, pcm = stored
     batches = list(validation_batches(path, 4, 0.5))
     assert [num_real for _, num_real in batches] == [4, 4, 2]
-    mixtures, sources, num_samples = (np.concatenate(arrays) for arrays in zip(*(b for b, _ in batches), strict=True))
+    mixtures, sources, num_samples = (
+        np.concatenate(arrays) for arrays in zip(*(b for b, _ in batches), strict=True)
+    )
     assert mixtures.shape == (12, 4000)
     for record, length in enumerate(LENGTHS):
         true = min(length, 4000)
@@ -216,9 +222,9 @@ def test_mixing_needs_clean_voices_of_known_persons(tmp_path, speakers, mixture_
 
 
 def test_validation_refuses_what_does_not_fit_before_it_starts(stored, tmp_path):
-    with pytest.raises(UserError, match="expected 5 as in the network"):
+    with pytest.raises(UserError, match=r"expected 5 as in the network"):
         validation_batches(stored[0], 2, 0.5, num_speakers=5)
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match=r"no such file"):
         validation_batches(tmp_path / "none.mindrecord", 2, 0.5)
 
 

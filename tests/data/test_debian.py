@@ -7,10 +7,8 @@ import pytest
 from stand_in_packages import Archive, environment_path
 
 from src.data import debian
-from src.data.debian import fetch_packages
+from src.data.debian import Package, fetch_packages
 from src.errors import UserError
-
-needs_dpkg_deb = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is missing (package dpkg)")
 
 
 @pytest.fixture
@@ -80,11 +78,11 @@ def test_a_whole_file_is_unpacked_again_without_fetching(archive: Archive, cache
 
 
 def test_an_unfinished_unpacking_is_done_anew(archive: Archive, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: Path, target: Path) -> None:
+    def interrupted(package: Package, cache_dir: Path) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(debian, "_unpack", lambda package, cache_dir: interrupted(cache, cache))
+        patch.setattr(debian, "_unpack", interrupted)
         fetch_packages(["tones"], cache)
     known = json.loads((cache / "packages.json").read_text())[0]
     leftover = cache / "unpacked" / f".tones-{known['checksum'][:16]}.part"
@@ -142,7 +140,7 @@ def test_ctrl_c_stops_apt(archive: Archive, cache: Path, monkeypatch: pytest.Mon
 
     class Recorded(subprocess.Popen):  # type: ignore[type-arg]
         def __init__(self, command: list[str], **options: object) -> None:
-            super().__init__(["sleep", "60"] if "download" in command else command, **options)  # type: ignore[call-overload]
+            super().__init__(["sleep", "60"] if "tones=3-1" in command else command, **options)  # type: ignore[call-overload]
             started.append(self)
 
     monkeypatch.setattr(debian.time, "sleep", interrupted)

@@ -13,8 +13,10 @@ from src.data.manifest import Manifest, Utterance
 from src.data.records import INDEX_SCHEMA, RecordFile, record_writer
 from src.errors import UserError
 
+UTTERANCE = Utterance("a", "", ())
 
-def write_one(path, pcm, utterance=Utterance("a", "", ()), largest_bytes=0):
+
+def write_one(path, pcm, utterance=UTTERANCE, largest_bytes=0):
     pcm = np.asarray(pcm, dtype=np.int16)
     utterance = dataclasses.replace(utterance, num_samples=pcm.shape[1])
     with record_writer(path, Manifest(RATE, len(pcm) - 1, "mix_clean", Path(), ()), largest_bytes) as writer:
@@ -78,7 +80,7 @@ def test_others_may_read_the_files(tmp_path):
 
 def test_an_utterance_larger_than_mindrecords_page(tmp_path):
     pcm = np.ones((3, 6_000_000), dtype=np.int16)  # 36 MB; the page is 32 MB
-    with pytest.raises(UserError, match="cannot write a: .*[Pp]age size"):
+    with pytest.raises(UserError, match=r"cannot write a: .*[Pp]age size"):
         write_one(tmp_path / "x.mindrecord", pcm)
     write_one(tmp_path / "x.mindrecord", pcm, largest_bytes=pcm.nbytes)
     assert next(RecordFile(tmp_path / "x.mindrecord").read([0])).shape == pcm.shape
@@ -104,11 +106,11 @@ def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
 
 def test_missing_files_are_named(tmp_path):
     path = tmp_path / "x.mindrecord"
-    with pytest.raises(UserError, match="x.mindrecord: no such file, expected a .mindrecord file"):
+    with pytest.raises(UserError, match=r"x.mindrecord: no such file, expected a .mindrecord file"):
         RecordFile(path)
     write_records(path, [500])
     (tmp_path / "x.mindrecord.db").unlink()
-    with pytest.raises(UserError, match="its index x.mindrecord.db is missing"):
+    with pytest.raises(UserError, match=r"its index x.mindrecord.db is missing"):
         RecordFile(path)
 
 
@@ -116,7 +118,7 @@ def test_a_renamed_pair_is_refused(tmp_path):
     write_records(tmp_path / "x.mindrecord", [500])
     (tmp_path / "x.mindrecord").rename(tmp_path / "y.mindrecord")
     (tmp_path / "x.mindrecord.db").rename(tmp_path / "y.mindrecord.db")
-    with pytest.raises(UserError, match="was renamed: found y.mindrecord, expected x.mindrecord"):
+    with pytest.raises(UserError, match=r"was renamed: found y.mindrecord, expected x.mindrecord"):
         RecordFile(tmp_path / "y.mindrecord")
 
 
@@ -125,7 +127,7 @@ def test_a_truncated_file_is_refused_in_one_line(tmp_path):
     write_records(path, [500, 900])
     with path.open("r+b") as file:
         file.truncate(20_000_000)
-    with pytest.raises(UserError, match="x.mindrecord: damaged or incomplete: .") as caught:
+    with pytest.raises(UserError, match=r"x.mindrecord: damaged or incomplete: .") as caught:
         RecordFile(path)
     assert "\n" not in str(caught.value)
 
@@ -134,5 +136,5 @@ def test_a_truncated_file_is_refused_in_one_line(tmp_path):
 def test_another_index_is_refused(tmp_path, content):
     write_records(tmp_path / "x.mindrecord", [500])
     (tmp_path / "x.mindrecord.db").write_bytes(content)
-    with pytest.raises(UserError, match="not a data set that preprocess.py wrote"):
+    with pytest.raises(UserError, match=r"not a data set that preprocess.py wrote"):
         RecordFile(tmp_path / "x.mindrecord")

@@ -1,0 +1,69 @@
+"""The whole chain, tiny: corpus folder -> mixtures -> MindRecord -> one epoch -> scores -> separated files."""
+
+import csv
+import json
+
+import pytest
+import soundfile
+
+import evaluate
+import separate
+import train
+from src.errors import UserError
+
+RECIPE = """
+model: {kernel_size: 8, num_filters: 32, hidden_size: 4, num_pairs: 1, chunk_frames: 16, normalize_level: true}
+data: {segment_seconds: 0.25, valid_seconds: 0.5, dynamic_mixing: true, dynamic_examples: 8}
+training: {epochs: 1, batch_size: 4}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_records, tmp_path_factory):
+    """The output folder of train.py."""
+    output = tmp_path_factory.mktemp("run")
+    recipe = output / "recipe.yaml"
+    recipe.write_text(RECIPE)
+    data = str(tiny_records)
+    train.main(
+        ["--config", str(recipe), "--train_dir", data, "--valid-dir", data, "--output_dir", str(output), "--lr", "1e-3"]
+    )
+    return output
+
+
+def test_evaluation_scores_every_test_mixture(trained, tiny_records, capsys):
+    options = ["--model_path", str(trained / "best.ckpt"), "--data-dir", str(tiny_records), "--output", str(trained)]
+    evaluate.main(options)
+    summary = json.loads((trained / "metrics.json").read_text())
+    assert summary["num_utterances"] == 5
+    assert capsys.readouterr().out.splitlines()[-1] == f"Average SISNR improvement: {summary['si_snri_db']:.2f}"
+    with (trained / "per_utterance.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 5
+    mean = sum(float(row["si_snri_db"]) for row in rows) / 5
+    assert mean == pytest.approx(summary["si_snri_db"], abs=1e-3)
+
+
+def test_separation_writes_a_file_a_speaker(trained, tiny_librimix, tmp_path):
+    mixture = sorted((tiny_librimix / "wav8k/min/test/mix_clean").glob("*.wav"))[0]
+    separate.main([str(mixture), "--model_path", str(trained / "best.ckpt"), "--output-dir", str(tmp_path)])
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"{mixture.stem}_s1.wav", f"{mixture.stem}_s2.wav"]
+    for name in names:
+        assert soundfile.info(tmp_path / name).frames == soundfile.info(mixture).frames
+        assert soundfile.info(tmp_path / name).samplerate == 8000
+
+
+def test_a_data_set_that_is_not_there(trained, tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        train.main(["--train_dir", "nowhere.mindrecord", "--valid_dir", "nowhere.mindrecord", "--output_dir", str(tmp_path)])
+    with pytest.raises(UserError, match="nowhere"):
+        evaluate.main(
+            ["--model_path", str(trained / "best.ckpt"), "--data-dir", "nowhere", "--output", str(tmp_path / "scores")]
+        )
+    assert list(tmp_path.glob("*.ckpt")) == []
+
+
+def test_data_must_be_named(tmp_path):
+    with pytest.raises(UserError, match=r"data\.train: found none, expected a \.mindrecord file \(--train_dir\)"):
+        train.main(["--output_dir", str(tmp_path)])

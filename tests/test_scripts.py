@@ -1,0 +1,95 @@
+"""What the shell scripts say before they install anything."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+def call(script, *arguments, **variables):
+    return subprocess.run(
+        ["bash", str(SCRIPTS / script), *arguments],
+        cwd="/",
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--fast"], "unknown option '--fast'"),
+        (["--corpus"], "--corpus needs a value"),
+        (["--seed", "1", "extra"], "unknown option 'extra'"),
+    ],
+)
+def test_wrong_options_of_the_demo(arguments, message):
+    result = call("run_demo.sh", *arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {message}")
+    assert "usage: bash scripts/run_demo.sh" in result.stderr
+
+
+def test_the_demo_tells_its_usage():
+    result = call("run_demo.sh", "--help")
+    assert result.returncode == 0
+    assert "--full" in result.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The scripts where there is no virtual environment yet."""
+    (tmp_path / "scripts").symlink_to(SCRIPTS)
+    (tmp_path / "bin").mkdir()
+    return tmp_path
+
+
+def prepare(checkout, programs):
+    """Source environment.sh with stand-ins for `uname` and every Python, in this order of words to say."""
+    for name, text in programs.items():
+        path = checkout / "bin" / name
+        path.write_text(f"#!/bin/bash\n{text}\n")
+        path.chmod(0o755)
+    return subprocess.run(
+        ["bash", "-c", ". scripts/environment.sh; prepare_environment"],
+        cwd=checkout,
+        env={"PATH": f"{checkout / 'bin'}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+X86 = {"uname": '[ "$1" = -s ] && echo Linux || echo x86_64'}
+NO_PYTHON = {f"python{version}": "exit 1" for version in ("3.10", "3.11", "3.12")}
+
+
+def test_another_machine_is_told_in_one_line(checkout):
+    result = prepare(checkout, {"uname": '[ "$1" = -s ] && echo Darwin || echo arm64'})
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: found Darwin on arm64, expected Linux on x86_64")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_missing_python_is_told_in_one_line(checkout):
+    unfit = {"python3": '[ "$1" = --version ] && echo Python 3.13.1 || exit 1'}
+    result = prepare(checkout, X86 | NO_PYTHON | unfit)
+    assert result.returncode == 2
+    assert "found no Python 3.10, 3.11 or 3.12 (python3 is Python 3.13.1): install one" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_missing_venv_module_is_told_in_one_line(checkout):
+    without_venv = {
+        "python3.11": 'case "$2" in *ensurepip*) exit 1 ;; *print*) echo 3.11 ;; *) exit 0 ;; esac',
+    }
+    result = prepare(checkout, X86 | NO_PYTHON | without_venv)
+    assert result.returncode == 2
+    assert "Python 3.11 cannot make virtual environments: apt-get install python3.11-venv" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (checkout / ".venv").exists()
