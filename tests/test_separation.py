@@ -250,10 +250,11 @@ def test_tracks_of_one_file_appear_together_or_not_at_all(tmp_path, monkeypatch)
 
 
 def test_outputs_never_overwrite_an_input(tmp_path):
-    inputs = [tmp_path / "a.wav", tmp_path / "sub" / ".." / "a_s2.wav"]
-    (tmp_path / "sub").mkdir()
-    with pytest.raises(UserError, match=r"a\.wav: its output .*a_s2\.wav is an input too"):
-        separation.plan_outputs(inputs, tmp_path, 2)
+    inputs = [tmp_path / "a.wav", tmp_path / "a_s2.wav"]
+    (tmp_path / "link").symlink_to(tmp_path)
+    for output_dir in (tmp_path, tmp_path / "link"):
+        with pytest.raises(UserError, match=r"a\.wav: its output .*a_s2\.wav is an input too"):
+            separation.plan_outputs(inputs, output_dir, 2)
 
 
 def test_outputs_never_overwrite_one_another(tmp_path):

@@ -151,6 +151,7 @@ class Swave(nn.Cell):
         self.chunk_frames = config.resolved_chunk_frames
         self.num_speakers = config.num_speakers
         self.hop = config.hop_samples
+        self.frame_samples = config.num_filters // config.kernel_size  # <W>, that a decoded frame has
         self.normalize_level = config.normalize_level
         channels, hidden = config.num_filters, config.hidden_size
         self.encoder = Encoder(channels, config.kernel_size)
@@ -193,5 +194,5 @@ class Swave(nn.Cell):
 
     def _decode(self, chunks: Tensor, num_frames: int, num_samples: int) -> Tensor:
         merged = merge(self.head(chunks), num_frames)  # [F, B, C * W]
-        frames = merged.reshape(num_frames, merged.shape[1], self.num_speakers, -1)
+        frames = merged.reshape(num_frames, merged.shape[1], self.num_speakers, self.frame_samples)
         return overlap_add(frames, self.hop, num_samples)

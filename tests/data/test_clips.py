@@ -10,6 +10,7 @@ from src.data.clips import (
     SPEECH_RMS,
     Piece,
     cut_long,
+    faded,
     group_pieces,
     joined,
     piece_starts,
@@ -115,6 +116,15 @@ def test_edges_are_faded_and_the_input_stays() -> None:
     np.testing.assert_array_equal(clip, before)
     assert abs(piece.samples[0]) < 1e-3 * np.abs(piece.samples).max()
     assert abs(piece.samples[-1]) < 1e-3 * np.abs(piece.samples).max()
+
+
+def test_fade_is_short_and_works_on_a_copy() -> None:
+    samples = np.ones(1000)
+    result = faded(samples)
+    np.testing.assert_array_equal(samples, 1)
+    np.testing.assert_array_equal(result[clips.FADE : -clips.FADE], 1)
+    np.testing.assert_allclose(result, result[::-1])
+    assert np.all(np.diff(result[: clips.FADE]) > 0)
 
 
 def test_groups_hold_every_piece_once_within_the_lengths() -> None:

@@ -118,6 +118,14 @@ def test_a_finished_split_is_reused_and_another_request_replaces_it(corpus: Path
     assert len(list((root / "train/s2").glob("*.wav"))) == len(rows(root / "metadata/mixture_train_mix_clean.csv")) == 2
 
 
+@pytest.mark.parametrize(("seed", "is_new"), [(0, False), (1, True)])
+def test_another_seed_is_noticed(seed: int, is_new: bool, corpus: Path, tmp_path: Path) -> None:
+    root = generate(corpus, tmp_path, 2, {"train": 3}, 0)
+    before = contents(root / "train")
+    generate(corpus, tmp_path, 2, {"train": 3}, seed)
+    assert (contents(root / "train") != before) is is_new
+
+
 def test_another_corpus_is_noticed(corpus: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(corpus, copy)

@@ -119,7 +119,8 @@ class DynamicRNNStandIn(nn.Cell):
     Kernel [N + H, 4H]; gates in the order input, cell, forget, output.
     """
 
-    def construct(self, sequence, kernel, bias, lengths, hidden, cell):
+    def construct(self, sequence, kernel, bias, *state):
+        lengths, hidden, cell = state
         assert lengths is None
         assert {value.dtype for value in (sequence, kernel, bias, hidden, cell)} == {ms.float16}
         hidden, cell = hidden[0].asnumpy().astype(float), cell[0].asnumpy().astype(float)

@@ -63,6 +63,7 @@ class TorchTwin(nn.Module):
 
     def __init__(
         self,
+        *,
         num_speakers: int,
         num_filters: int,
         kernel_size: int,
