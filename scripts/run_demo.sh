@@ -53,7 +53,7 @@ fi
 
 stage "2/6 mixtures, as LibriMix makes them"
 "$PYTHON" -m src.data.librimix --corpus "$corpus" --output "$output/librimix" \
-    --count train=1200 --count dev=120 --count test=150
+    --count train=1500 valid=40 test=150
 
 stage "3/6 manifests and MindRecord"
 "$PYTHON" preprocess.py --in-dir "$output/librimix/Libri2Mix" --out-dir "$output/data" --sample-rate 8000 \

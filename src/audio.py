@@ -83,7 +83,7 @@ def _check_whole(path: Path, handle: soundfile.SoundFile) -> None:
     log = handle.extra_info
     for match in SHORT_CHUNK.finditer(log):
         declared, found = int(match[1]), int(match[2])
-        if declared - found > 1 and declared < UNKNOWN_SIZE:  # 1: a missing pad byte is no missing sample
+        if found < declared < UNKNOWN_SIZE:
             raise UserError(f"{path}: truncated, found {found} bytes of audio, expected {declared}")
     if SHORT_OGG in log:
         raise UserError(f"{path}: truncated, found an incomplete last Ogg page, expected a whole one")

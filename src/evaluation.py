@@ -72,10 +72,10 @@ def evaluate(model_path: Path, data_path: Path, batch_size: int, output_dir: Pat
     """
     if batch_size < 1:
         raise UserError(f"batch_size: found {batch_size}, expected at least 1")
-    make_folder(output_dir)
     separate, model = load_separate(model_path)
     records = RecordFile(data_path)
     check_fit(records.index, data_path, model)
+    make_folder(output_dir)
     results = score_records(records, separate, batch_size)
     summary = {"model_path": str(model_path), "data_path": str(data_path), **summarize(records.index, results)}
     write_results(output_dir, [to_row(records.index, result) for result in results], summary)
@@ -194,9 +194,15 @@ def format_summary(summary: dict[str, Any]) -> str:
     lines = [f"{'':8}{'mixture':>10}{'separated':>12}{'improvement':>14}"]
     for name, value, gain in (("SI-SNR", "si_snr_db", "si_snri_db"), ("SDR", "sdr_db", "sdri_db")):
         separated, improvement = summary[value], summary[gain]
-        lines.append(f"{name:8}{separated - improvement:>7.2f} dB{separated:>9.2f} dB{improvement:>11.2f} dB")
+        columns = (10, separated - improvement), (12, separated), (14, improvement)
+        lines.append(f"{name:8}" + "".join(f"{_places(value)} dB".rjust(width) for width, value in columns))
     lines.append(f"{summary['num_utterances']} utterances scored, {summary['num_not_scored']} not")
     if summary["si_snri_interval_db"]:
         lower, upper = summary["si_snri_interval_db"]
-        lines.append(f"{CONFIDENCE:.0%} interval of the SI-SNR improvement: {lower:.2f} to {upper:.2f} dB")
-    return "\n".join([*lines, f"Average SISNR improvement: {summary['si_snri_db']:.2f}"])
+        lines.append(f"{CONFIDENCE:.0%} interval of the SI-SNR improvement: {_places(lower)} to {_places(upper)} dB")
+    return "\n".join([*lines, f"Average SISNR improvement: {_places(summary['si_snri_db'])}"])
+
+
+def _places(value_db: float) -> str:
+    """Two decimal places, and no minus sign before 0.00."""
+    return f"{round(value_db, 2) + 0.0:.2f}"

@@ -167,11 +167,12 @@ def test_screen_closes_with_the_line_of_the_recipe():
         "si_snr_db": 10.0,
         "si_snri_db": 9.875,
         "sdr_db": 10.5,
-        "sdri_db": 10.25,
+        "sdri_db": 10.501,
         "si_snri_interval_db": [9.5, 10.125],
     }
     lines = evaluation.format_summary(summary).splitlines()
     assert lines[1].split() == ["SI-SNR", "0.12", "dB", "10.00", "dB", "9.88", "dB"]
+    assert lines[2].split() == ["SDR", "0.00", "dB", "10.50", "dB", "10.50", "dB"]
     assert lines[3] == "3000 utterances scored, 2 not"
     assert lines[4] == "95% interval of the SI-SNR improvement: 9.50 to 10.12 dB"
     assert lines[-1] == "Average SISNR improvement: 9.88"

@@ -259,14 +259,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--count",
         nargs="+",
-        default=DEFAULT_COUNTS,
+        action="extend",
         metavar="SPLIT=NUMBER",
         help=f"default: {' '.join(DEFAULT_COUNTS)}",
     )
     parser.add_argument("--seed", default=0, type=int, help="from which every choice follows (default: 0)")
     parser.add_argument("--sample_rate", default=8000, type=int, help="in Hz (default: 8000)")
     options = parser.parse_args(argv)
-    counts = _read_counts(options.count)
+    counts = _read_counts(options.count or DEFAULT_COUNTS)
     root = generate(
         options.corpus, options.output, options.num_speakers, counts, options.seed, sample_rate=options.sample_rate
     )
