@@ -19,17 +19,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the options and prepare the data set."""
     parser = OptionParser(__doc__ or "")
     parser.add_argument("--mode", choices=["dataset"], default="dataset", help="what to prepare")
-    parser.add_argument(
-        "--in-dir", type=Path, required=True, help="a Libri*Mix folder, or one above or below it"
-    )
+    parser.add_argument("--in-dir", type=Path, required=True, help="a Libri*Mix folder, or one above or below it")
     parser.add_argument("--out-dir", type=Path, required=True, help="where to write")
     parser.add_argument("--sample-rate", type=int, default=8000, help="of the files, in Hz (default 8000)")
     parser.add_argument("--train_name", default="train.mindrecord", help="default train.mindrecord")
     parser.add_argument("--valid_name", default="valid.mindrecord", help="default valid.mindrecord")
     parser.add_argument("--test_name", default="test.mindrecord", help="default test.mindrecord")
-    parser.add_argument(
-        "--mixture_type", choices=MIXTURE_TYPES, default="mix_clean", help="default mix_clean"
-    )
+    parser.add_argument("--mixture_type", choices=MIXTURE_TYPES, default="mix_clean", help="default mix_clean")
     options = parser.parse_args(argv)
     names = {"train": options.train_name, "valid": options.valid_name, "test": options.test_name}
     preprocess(Request(options.in_dir, options.out_dir, options.sample_rate, names, options.mixture_type))

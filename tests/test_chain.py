@@ -56,7 +56,9 @@ def test_separation_writes_a_file_a_speaker(trained, tiny_librimix, tmp_path):
 
 def test_a_data_set_that_is_not_there(trained, tmp_path):
     with pytest.raises(UserError, match="nowhere"):
-        train.main(["--train_dir", "nowhere.mindrecord", "--valid_dir", "nowhere.mindrecord", "--output_dir", str(tmp_path)])
+        train.main(
+            ["--train_dir", "nowhere.mindrecord", "--valid_dir", "nowhere.mindrecord", "--output_dir", str(tmp_path)]
+        )
     with pytest.raises(UserError, match="nowhere"):
         evaluate.main(
             ["--model_path", str(trained / "best.ckpt"), "--data-dir", "nowhere", "--output", str(tmp_path / "scores")]

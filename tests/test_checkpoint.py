@@ -80,7 +80,9 @@ def test_a_file_of_another_kind(tmp_path):
 def test_a_checkpoint_of_other_software(tmp_path):
     path = tmp_path / "other.ckpt"
     ms.save_checkpoint([{"name": "weight", "data": Tensor([1.0])}], str(path))
-    with pytest.raises(UserError, match=r"found no configuration in this checkpoint, expected one written by train\.py"):
+    with pytest.raises(
+        UserError, match=r"found no configuration in this checkpoint, expected one written by train\.py"
+    ):
         checkpoint.read(path)
 
 

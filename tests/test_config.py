@@ -72,7 +72,7 @@ def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, text, message):
     ],
 )
 def test_a_network_that_cannot_be_is_refused(values, message):
-    with pytest.raises(UserError, match="model.") as caught:
+    with pytest.raises(UserError, match=r"model\.") as caught:
         ModelConfig(**values)
     assert message in str(caught.value)
 
@@ -93,7 +93,7 @@ def test_block_weights_must_fit_the_pairs():
 
 
 def test_speed_changes_need_dynamic_mixing():
-    with pytest.raises(UserError, match="needs data.dynamic_mixing"):
+    with pytest.raises(UserError, match=r"needs data\.dynamic_mixing"):
         DataConfig(speed_min=0.9, speed_max=1.1)
 
 

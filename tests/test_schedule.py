@@ -27,5 +27,5 @@ def test_warm_up_rises_linearly_to_the_peak(schedule):
 
 
 def test_an_unknown_schedule_is_refused():
-    with pytest.raises(UserError, match="training.schedule: found 'sine', expected one of constant, step, cosine"):
+    with pytest.raises(UserError, match=r"training\.schedule: found 'sine', expected one of constant, step, cosine"):
         TrainingConfig(schedule="sine")

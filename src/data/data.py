@@ -166,9 +166,7 @@ def validation_batches(
     rows = np.arange(len(records))
 
     def cut(row: int, recordings: Sequence[Pcm]) -> Example:
-        return cut_mixture(
-            recordings[0], records.index.loudness_lufs[row], np.array(VALIDATION_PLACES), num_samples
-        )
+        return cut_mixture(recordings[0], records.index.loudness_lufs[row], np.array(VALIDATION_PLACES), num_samples)
 
     missing = -len(records) % batch_size
     filled = np.concatenate([rows, np.repeat(rows[-1:], missing)])

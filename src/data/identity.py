@@ -30,9 +30,7 @@ def speakers_from_id(mixture_id: str, num_speakers: int) -> tuple[str, ...]:
     `<speaker: 3 letters><5 letters>` and gains in decibels.
     """
     parts = mixture_id.split("_")
-    if num_speakers in (1, len(parts)) and all(
-        "-" in part[1:] for part in parts
-    ):  # 1: the first, of mix_single
+    if num_speakers in (1, len(parts)) and all("-" in part[1:] for part in parts):  # 1: the first, of mix_single
         return tuple(part.split("-")[0] for part in parts[:num_speakers])
     names, gains = parts[0::2], parts[1::2]
     if len(names) == len(gains) == num_speakers and all(WSJ_GAIN.fullmatch(gain) for gain in gains):

@@ -80,9 +80,7 @@ def source_folders(layout: Layout, split: str) -> list[str]:
     Raises `UserError` if there are none or one in between is missing.
     """
     folder = layout.root / split
-    numbers = sorted(
-        int(match[1]) for path in folder.iterdir() if (match := SOURCE_FOLDER.fullmatch(path.name))
-    )
+    numbers = sorted(int(match[1]) for path in folder.iterdir() if (match := SOURCE_FOLDER.fullmatch(path.name)))
     expected = list(range(1, max(len(numbers), 1) + 1))
     if numbers != expected:
         found = ", ".join(f"s{number}" for number in numbers) or "none"
@@ -98,10 +96,7 @@ def _glob(folder: Path, below: str, pattern: str) -> list[Path]:
 def _splits(root: Path, mixture_type: str) -> dict[str, tuple[str, ...]]:
     """The split folders in `root` that hold such mixtures, grouped; {} if there are none."""
     names = [path.name for path in sorted(root.iterdir()) if _mixture_folder(path, mixture_type)]
-    grouped = {
-        family: tuple(name for name in names if pattern.fullmatch(name))
-        for family, pattern in FAMILIES.items()
-    }
+    grouped = {family: tuple(name for name in names if pattern.fullmatch(name)) for family, pattern in FAMILIES.items()}
     return {family: found for family, found in grouped.items() if found}
 
 
@@ -116,9 +111,7 @@ def _what_is_there(folder: Path, rate_folder: str, mixture_type: str) -> str:
         if path.name != rate_folder and RATE_FOLDER.fullmatch(path.name):
             return f"found {name}, expected {rate_folder} (--sample-rate)"
         if _is_split(path):
-            inside = (
-                ", ".join(sorted(child.name for child in path.iterdir() if child.is_dir())) or "no folders"
-            )
+            inside = ", ".join(sorted(child.name for child in path.iterdir() if child.is_dir())) or "no folders"
             return f"found {name} with {inside} in it, expected {mixture_type} (--mixture_type)"
     return f"found no splits, expected {rate_folder}/min/train-100, … or tr, cv, tt in it"
 
@@ -146,9 +139,7 @@ def _find_in_split(layout: Layout, split: str) -> Found:
     named = _read_metadata(layout, split, metadata, len(sources))
     unnamed = sorted(set(on_disk) - {Path(entry.mixture).stem for entry in named.utterances})
     unnamed = [name for name in unnamed if name not in {entry.id for entry in named.left_out}]
-    return Found(
-        named.utterances, named.left_out + tuple(LeftOut(n, f"not in {metadata.name}") for n in unnamed)
-    )
+    return Found(named.utterances, named.left_out + tuple(LeftOut(n, f"not in {metadata.name}") for n in unnamed))
 
 
 def _pair_by_name(layout: Layout, mixtures: dict[str, Path], folders: list[str]) -> Found:
@@ -184,13 +175,9 @@ def _read_metadata(layout: Layout, split: str, path: Path, num_sources: int) -> 
 def _source_columns(path: Path, fields: Sequence[str], num_sources: int) -> list[str]:
     numbers = sorted(int(match[1]) for field in fields if (match := SOURCE_COLUMN.fullmatch(field)))
     if not {"mixture_ID", "mixture_path"} <= set(fields):
-        raise UserError(
-            f"{path}: found the columns {', '.join(fields)}, expected mixture_ID, mixture_path, …"
-        )
+        raise UserError(f"{path}: found the columns {', '.join(fields)}, expected mixture_ID, mixture_path, …")
     if numbers != list(range(1, num_sources + 1)):
-        raise UserError(
-            f"{path}: found {len(numbers)} source columns, expected {num_sources} as in the folders"
-        )
+        raise UserError(f"{path}: found {len(numbers)} source columns, expected {num_sources} as in the folders")
     return [f"source_{number}_path" for number in numbers]
 
 
@@ -220,7 +207,5 @@ def _check_unique(layout: Layout, family: str, utterances: tuple[Utterance, ...]
     for utterance in utterances:
         if utterance.id in seen:
             splits = ", ".join(layout.splits[family])
-            raise UserError(
-                f"{layout.root}: found the mixture ID {utterance.id} twice in {splits}, expected once"
-            )
+            raise UserError(f"{layout.root}: found the mixture ID {utterance.id} twice in {splits}, expected once")
         seen.add(utterance.id)

@@ -79,9 +79,7 @@ def _read_row(manifest: Manifest, name: str) -> NDArray[np.float64]:
     except UserError as error:
         raise LeftOutError(str(error).replace(str(path), name)) from None
     if sample_rate != manifest.sample_rate:
-        raise WrongRateError(
-            f"{path}: found {sample_rate} Hz, expected a sample rate of {manifest.sample_rate} Hz"
-        )
+        raise WrongRateError(f"{path}: found {sample_rate} Hz, expected a sample rate of {manifest.sample_rate} Hz")
     if len(samples) != 1:
         raise LeftOutError(f"{name}: found {len(samples)} channels, expected 1")
     return np.asarray(samples[0])

@@ -73,9 +73,7 @@ def _check_names(names: dict[str, str]) -> None:
     files = [name for text in names.values() for name in (text, Path(text).with_suffix(".json").name)]
     if len(set(files)) < len(files) or any(Path(name).name != name for name in files):
         given = ", ".join(f"--{family}_name {name}" for family, name in names.items())
-        raise UserError(
-            f"found {given}; expected file names that differ, without a folder, not ending in .json"
-        )
+        raise UserError(f"found {given}; expected file names that differ, without a folder, not ending in .json")
 
 
 def _num_speakers(layout: Layout) -> int:
@@ -83,9 +81,7 @@ def _num_speakers(layout: Layout) -> int:
     counts = {split: len(source_folders(layout, split)) for split in splits}
     if len(set(counts.values())) > 1:
         found = ", ".join(f"{count} in {split}" for split, count in counts.items())
-        raise UserError(
-            f"{layout.root}: found different numbers of speakers: {found}; expected the same in all"
-        )
+        raise UserError(f"{layout.root}: found different numbers of speakers: {found}; expected the same in all")
     return next(iter(counts.values()))
 
 
@@ -172,17 +168,13 @@ def _load_all(manifest: Manifest) -> Iterator[Loaded | LeftOut]:
         with ProcessPoolExecutor(num_processes, mp_context=context, initializer=_ignore_interrupts) as pool:
             waiting: deque[Future[Loaded | LeftOut]] = deque()
             remaining = iter(manifest.utterances)
-            waiting.extend(
-                pool.submit(load, u) for u in islice(remaining, WAITING_PER_PROCESS * num_processes)
-            )
+            waiting.extend(pool.submit(load, u) for u in islice(remaining, WAITING_PER_PROCESS * num_processes))
             while waiting:
                 result = waiting.popleft().result()
                 waiting.extend(pool.submit(load, u) for u in islice(remaining, 1))
                 yield result
     except BrokenProcessPool:
-        raise UserError(
-            "a process that reads audio was killed (is the memory full?), nothing was written"
-        ) from None
+        raise UserError("a process that reads audio was killed (is the memory full?), nothing was written") from None
 
 
 def _load(manifest: Manifest, utterance: Utterance) -> Loaded | LeftOut:

@@ -89,9 +89,7 @@ class RecordWriter:
         try:
             self._open().write_raw_data([record])
         except (RuntimeError, MindRecordException) as error:
-            raise UserError(
-                f"{self._path}: MindRecord cannot write {utterance.id}: {_first_line(error)}"
-            ) from None
+            raise UserError(f"{self._path}: MindRecord cannot write {utterance.id}: {_first_line(error)}") from None
 
     def commit(self) -> None:
         """Finish the file and its index."""

@@ -23,9 +23,7 @@ def make_sources(seed, num_speakers, num_samples):
     return 0.02 * swell * noise * rng.uniform(0.5, 1.5, (num_speakers, 1))
 
 
-def write_split(
-    root, split, names, *, mixture_folder="mix_clean", num_speakers=2, rate=RATE, num_samples=6000
-):
+def write_split(root, split, names, *, mixture_folder="mix_clean", num_speakers=2, rate=RATE, num_samples=6000):
     """Write `<root>/<split>/{mixture_folder,s1,…}/<name>.wav`; each name has samples of its own."""
     for number, name in enumerate(names):
         sources = make_sources([number, num_speakers], num_speakers, num_samples + 100 * number)
@@ -36,9 +34,7 @@ def write_split(
             soundfile.write(path, samples, rate, subtype="PCM_16")
 
 
-def write_metadata(
-    root, split, names, *, mixture_type="mix_clean", num_speakers=2, was="/made/on/another/machine"
-):
+def write_metadata(root, split, names, *, mixture_type="mix_clean", num_speakers=2, was="/made/on/another/machine"):
     """LibriMix's CSV, with paths of the machine that made it, in reverse order."""
     path = Path(root, "metadata", f"mixture_{split}_{mixture_type}.csv")
     path.parent.mkdir(exist_ok=True)
@@ -56,8 +52,7 @@ def write_metadata(
 def names(count, persons=4):
     """Mixture IDs as LibriMix's, of `persons` different speakers, two in each."""
     return [
-        f"{n % persons}-7-{n:04d}_{(n + 1 + n // persons % (persons - 1)) % persons}-9-{n:04d}"
-        for n in range(count)
+        f"{n % persons}-7-{n:04d}_{(n + 1 + n // persons % (persons - 1)) % persons}-9-{n:04d}" for n in range(count)
     ]
 
 

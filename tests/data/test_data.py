@@ -12,9 +12,7 @@ from src.errors import UserError
 
 LENGTHS = [4000, 5000, 9000, 2000, 7000, 8000, 4100, 6000, 4200, 5500]
 STATIC = DataConfig(segment_seconds=0.5)
-DYNAMIC = DataConfig(
-    segment_seconds=0.5, dynamic_mixing=True, dynamic_examples=27, speed_min=0.9, speed_max=1.1
-)
+DYNAMIC = DataConfig(segment_seconds=0.5, dynamic_mixing=True, dynamic_examples=27, speed_min=0.9, speed_max=1.1)
 PLAIN = DataConfig(segment_seconds=0.5, dynamic_mixing=True)  # speed 1
 
 
@@ -102,9 +100,7 @@ def test_a_dynamic_source_is_a_recording_times_a_gain(stored):
         recorded = pcm[record][1 + which] / np.float32(32768)
         start = int(plan.places[row, source, 0] * (LENGTHS[record] - 4000 + 1))
         gain = 10 ** ((plan.targets_lufs[row, source] - index.loudness_lufs[record, which]) / 20)
-        np.testing.assert_allclose(
-            sources[row, source], recorded[start : start + 4000] * gain, rtol=1e-4, atol=1e-7
-        )
+        np.testing.assert_allclose(sources[row, source], recorded[start : start + 4000] * gain, rtol=1e-4, atol=1e-7)
 
 
 def test_a_whole_dynamic_source_has_the_loudness_aimed_at(tmp_path):
@@ -173,9 +169,7 @@ def test_validation_has_every_record_once_in_order(stored):
     path, pcm = stored
     batches = list(validation_batches(path, 4, 0.5))
     assert [num_real for _, num_real in batches] == [4, 4, 2]
-    mixtures, sources, num_samples = (
-        np.concatenate(arrays) for arrays in zip(*(b for b, _ in batches), strict=True)
-    )
+    mixtures, sources, num_samples = (np.concatenate(arrays) for arrays in zip(*(b for b, _ in batches), strict=True))
     assert mixtures.shape == (12, 4000)
     for record, length in enumerate(LENGTHS):
         true = min(length, 4000)

@@ -88,6 +88,4 @@ def test_seed_and_epoch_decide_everything(draw):
         assert not np.array_equal(first, getattr(draw(seed=4, epoch=5), name))
     np.random.seed(1)  # noqa: NPY002  global state must not matter
     for name in TABLES:
-        np.testing.assert_array_equal(
-            getattr(draw(seed=3, epoch=5), name), getattr(draw(seed=3, epoch=5), name)
-        )
+        np.testing.assert_array_equal(getattr(draw(seed=3, epoch=5), name), getattr(draw(seed=3, epoch=5), name))

@@ -134,9 +134,7 @@ def test_a_defect_is_left_out_with_its_reason(tmp_path, capsys, defect):
     (left_out,) = manifest.left_out
     assert left_out.id == "bad" and reason in left_out.reason
     printed = capsys.readouterr().out
-    assert (
-        "2 mixtures" in printed and "1 left out" in printed and f"left out: bad: {left_out.reason}" in printed
-    )
+    assert "2 mixtures" in printed and "1 left out" in printed and f"left out: bad: {left_out.reason}" in printed
 
 
 def test_what_the_metadata_says_is_checked(tmp_path):
