@@ -84,6 +84,8 @@ class DataConfig:
     dynamic_examples: int = 0  # mixtures in an epoch when mixing on the fly; 0: one a record
     speed_min: float = 1.0  # factor of the random speed change of a source, lower end
     speed_max: float = 1.0  # … and upper end; 1.0 and 1.0: no change
+    equalizer_db: float = 0.0  # largest gain or cut of a source's random equalizer; 0: none
+    noise_floor_db: float = 0.0  # loudest random noise floor, relative to its source, e.g. -20; 0: none
 
     def __post_init__(self) -> None:
         """Check every field, and those that must fit each other."""
@@ -95,8 +97,16 @@ class DataConfig:
                 f"data.speed_min, data.speed_max: found {self.speed_min} and {self.speed_max}, "
                 f"expected 0.5 <= speed_min <= speed_max <= 2.0"
             )
-        if self.speed_max != self.speed_min and not self.dynamic_mixing:
-            raise UserError("data.speed_min, data.speed_max: a speed change needs data.dynamic_mixing: true")
+        if self.equalizer_db < 0:
+            raise UserError(f"data.equalizer_db: found {self.equalizer_db}, expected at least 0")
+        if self.noise_floor_db > 0:
+            raise UserError(
+                f"data.noise_floor_db: found {self.noise_floor_db}, expected a level below 0, or 0 for none"
+            )
+        changes = ("speed_min", "speed_max", "equalizer_db", "noise_floor_db")
+        changed = [name for name in changes if getattr(self, name) != getattr(type(self), name)]
+        if changed and not self.dynamic_mixing:
+            raise UserError(f"data.{changed[0]}: changing the sources needs data.dynamic_mixing: true")
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,7 @@ class TrainingConfig:
     step_factor: float = 0.98  # schedule step: multiply by this …
     step_epochs: int = 2  # … every so many epochs
     clip_norm: float = 5.0  # largest global norm of the gradient
+    initial_values: str = "random"  # random | mask: begin with the mixture itself, see src/models/initial.py
     block_weights: tuple[float, ...] = ()  # one per pair; (): j/R for pair j, as in the paper
     seed: int = 0
 
@@ -122,11 +133,12 @@ class TrainingConfig:
             _at_least(f"training.{name}", getattr(self, name), 0)
         for name in ("learning_rate", "clip_norm", "step_factor"):
             _positive(f"training.{name}", getattr(self, name))
-        if self.schedule not in SCHEDULES:
-            raise UserError(f"training.schedule: found '{self.schedule}', expected one of {', '.join(SCHEDULES)}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UserError(f"training.{name}: found '{getattr(self, name)}', expected one of {', '.join(choices)}")
 
 
-SCHEDULES = ("constant", "step", "cosine")
+CHOICES = {"schedule": ("constant", "step", "cosine"), "initial_values": ("random", "mask")}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from src.data.data import Batch, TrainingData, validation_batches
 from src.errors import UserError
 from src.generatorloss import GeneratorLoss, paper_block_weights
 from src.metrics import best_permutation, si_snr
+from src.models.initial import start_as_mask
 from src.models.swave import Swave
 from src.network_define import NetworkWithLoss
 from src.runtime import seed_everything
@@ -80,6 +81,8 @@ class Run:
         )
         self._validation_pieces()  # complains now, and not after the first epoch
         self.network = Swave(config.model)
+        if settings.initial_values == "mask":
+            start_as_mask(self.network, np.random.default_rng(settings.seed))
         rates = learning_rates(settings, self.data.batches_per_epoch)
         self.optimizer = nn.Adam(self.network.trainable_params(), rates.tolist())
         self.progress = Progress()

@@ -92,9 +92,10 @@ def test_block_weights_must_fit_the_pairs():
         Config(training=TrainingConfig(block_weights=(0.5, 1.0)))
 
 
-def test_speed_changes_need_dynamic_mixing():
-    with pytest.raises(UserError, match=r"needs data\.dynamic_mixing"):
-        DataConfig(speed_min=0.9, speed_max=1.1)
+@pytest.mark.parametrize("change", [{"speed_max": 1.1}, {"equalizer_db": 6.0}, {"noise_floor_db": -20.0}])
+def test_changing_the_sources_needs_dynamic_mixing(change):
+    with pytest.raises(UserError, match=rf"data\.{next(iter(change))}: changing the sources needs data\.dynamic_mixing"):
+        DataConfig(**change)
 
 
 def test_override_leaves_what_is_none():

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.config import DataConfig
-from src.data.mixing import Example, Pcm, cut_mixture, cut_source, mix
+from src.data.mixing import Example, Pcm, add_noise_floor, cut_mixture, cut_source, equalize, mix
 from src.data.plan import Plan, Voices, dynamic_plan, static_plan
 from src.data.records import READING_WORKERS, RecordFile
 from src.errors import UserError
@@ -108,12 +108,13 @@ class TrainingData:
     def _mix_example(self, plan: Plan, row: int, recordings: Sequence[Pcm]) -> Example:
         records, sources = plan.records[row], plan.sources[row]
         loudness_lufs = self.records.index.loudness_lufs[records, sources]  # [C]
-        pieces = [
-            cut_source(recording[1 + source], level, places, speed, self.num_samples)
-            for recording, source, level, places, speed in zip(
-                recordings, sources, loudness_lufs, plan.places[row], plan.speeds[row], strict=True
+        pieces = []
+        for c, recording in enumerate(recordings):
+            piece = cut_source(
+                recording[1 + sources[c]], loudness_lufs[c], plan.places[row, c], plan.speeds[row, c], self.num_samples
             )
-        ]
+            piece = equalize(piece, plan.equalizers_db[row, c])
+            pieces.append(add_noise_floor(piece, plan.noise_floors_db[row, c], plan.noise_seeds[row, c]))
         return mix(pieces, plan.targets_lufs[row] - loudness_lufs)
 
     def _checked_voices(self) -> Voices:

@@ -19,6 +19,8 @@ Example = tuple[Samples, Samples, np.int32]  # mixture [T], sources [C, T], numb
 
 PEAK_LIMIT = 0.9  # LibriMix: a signal that would clip is scaled to this peak
 SILENCE_DB = 20.0  # a crop so far below its utterance's loudness has hardly a word in it
+STEEPEST_NOISE_SLOPE = 0.7  # exponent of amplitude over frequency; 0.5 is pink
+FLATTENED_BINS = 20  # at the lowest frequencies the noise is flat
 LUFS_OFFSET_DB = -0.691  # ITU-R BS.1770-4: loudness of a signal of mean square 1 after the K filter
 
 
@@ -65,6 +67,35 @@ def change_length(samples: Samples, num_samples: int) -> Samples:
     return np.asarray(scipy.signal.resample(samples, num_samples), dtype=np.float32)
 
 
+def equalize(samples: Samples, gains_db: Levels) -> Samples:
+    """Filter [T] by gains at equally spaced frequencies from 0 Hz to half the sample rate, at the same level.
+
+    Between them the gain in dB is interpolated. No gains, or silence, leave the samples as they are.
+    """
+    if not len(gains_db) or not samples.any():
+        return samples
+    spectrum = np.fft.rfft(samples)
+    positions = np.linspace(0, len(gains_db) - 1, spectrum.size)
+    curve_db = np.interp(positions, np.arange(len(gains_db)), gains_db)
+    filtered = np.fft.irfft(spectrum * 10 ** (curve_db / 20), samples.size)
+    return np.asarray(filtered * (_rms(samples) / _rms(filtered)), dtype=np.float32)
+
+
+def add_noise_floor(samples: Samples, level_db: float, seed: int) -> Samples:
+    """Add steady noise, `level_db` relative to the samples [T], white to pinkish; -inf adds none.
+
+    A recording's noise floor tells which chain it came through. Drawn at random it tells nothing, so that a
+    network has to listen to the voice.
+    """
+    if np.isneginf(level_db):
+        return samples
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.standard_normal(samples.size))
+    slope = rng.uniform(0.0, STEEPEST_NOISE_SLOPE)
+    noise = np.fft.irfft(spectrum * (np.arange(spectrum.size) + FLATTENED_BINS) ** -slope, samples.size)
+    return np.asarray(samples + noise * (_rms(samples) / _rms(noise) * 10 ** (level_db / 20)), dtype=np.float32)
+
+
 def mix(sources: Sequence[Samples], gains_db: Levels) -> Example:
     """Scale C sources [T] and add them, as LibriMix does.
 
@@ -77,6 +108,10 @@ def mix(sources: Sequence[Samples], gains_db: Levels) -> Example:
     if peak > PEAK_LIMIT:
         mixture, scaled = mixture * np.float32(PEAK_LIMIT / peak), scaled * np.float32(PEAK_LIMIT / peak)
     return mixture, scaled, np.int32(mixture.size)
+
+
+def _rms(samples: NDArray[np.float32] | NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def _starts(places: Places, room: int) -> list[int]:

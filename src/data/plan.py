@@ -15,6 +15,8 @@ from src.data.record_index import RecordIndex
 
 NUM_CANDIDATES = 4  # places for a crop, of which mixing takes the first that is not silent
 LOUDNESS_RANGE_LUFS = (-33.0, -25.0)  # LibriMix's, for speech
+EQUALIZER_BANDS = 6  # random gains at equal distances from 0 Hz to half the sample rate
+NOISE_FLOOR_RANGE_DB = 40.0  # from the loudest noise floor downwards
 SPEED_STEP = 0.01  # speeds are multiples of it, so that a crop has few different lengths
 
 
@@ -30,6 +32,9 @@ class Plan:
     places: NDArray[np.float64]  # [E, C, K] candidate starts of the crop, 0: earliest, 1: latest
     speeds: NDArray[np.float64]  # [E, C] factor on pitch and tempo
     targets_lufs: NDArray[np.float64]  # [E, C] loudness to bring the source to
+    equalizers_db: NDArray[np.float64]  # [E, C, EQUALIZER_BANDS]; [E, C, 0]: none
+    noise_floors_db: NDArray[np.float64]  # [E, C] relative to the source; -inf: none
+    noise_seeds: NDArray[np.int64]  # [E, C]
 
     def __len__(self) -> int:
         return len(self.records)
@@ -45,6 +50,9 @@ def static_plan(num_records: int, seed: int, epoch: int) -> Plan:
         places=rng.random((num_records, 1, NUM_CANDIDATES)),
         speeds=np.ones(order.shape),
         targets_lufs=np.zeros(order.shape),
+        equalizers_db=np.zeros((*order.shape, 0)),
+        noise_floors_db=np.full(order.shape, -np.inf),
+        noise_seeds=np.zeros_like(order),
     )
 
 
@@ -62,7 +70,21 @@ def dynamic_plan(voices: "Voices", num_speakers: int, config: DataConfig, seed: 
         places=rng.random((*shape, NUM_CANDIDATES)),
         speeds=np.clip(np.round(speeds / SPEED_STEP) * SPEED_STEP, config.speed_min, config.speed_max),
         targets_lufs=rng.uniform(*LOUDNESS_RANGE_LUFS, shape),
+        equalizers_db=_draw_equalizers(rng, shape, config.equalizer_db),
+        noise_floors_db=_draw_noise_floors(rng, shape, config.noise_floor_db),
+        noise_seeds=rng.integers(2**31, size=shape),
     )
+
+
+def _draw_equalizers(rng: np.random.Generator, shape: tuple[int, int], largest_db: float) -> NDArray[np.float64]:
+    bands = EQUALIZER_BANDS if largest_db else 0
+    return rng.uniform(-largest_db, largest_db, (*shape, bands))
+
+
+def _draw_noise_floors(rng: np.random.Generator, shape: tuple[int, int], loudest_db: float) -> NDArray[np.float64]:
+    if not loudest_db:
+        return np.full(shape, -np.inf)
+    return rng.uniform(loudest_db - NOISE_FLOOR_RANGE_DB, loudest_db, shape)
 
 
 def draw_different(rng: np.random.Generator, population: int, rows: int, columns: int) -> NDArray[np.int64]:

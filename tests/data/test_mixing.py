@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from src.data.mixing import change_length, cut_mixture, cut_source, mix
+from src.data.mixing import add_noise_floor, change_length, cut_mixture, cut_source, equalize, mix
 
 MIDDLE = np.array([0.5])
 
@@ -114,3 +114,35 @@ def test_inputs_are_left_alone():
     mix([source, source], [30.0, 30.0])
     np.testing.assert_array_equal(pcm, copies[0])
     np.testing.assert_array_equal(source, copies[1])
+
+
+def test_an_equalizer_gives_its_gains_at_its_frequencies():
+    time = np.arange(8000) / 8000
+    tones = [np.sin(2 * np.pi * hertz * time) for hertz in (800, 2400)]  # bands 1 and 3 of 0, 800, …, 4000 Hz
+    gains_db = [0.0, 6.0, 0.0, -6.0, 0.0, 0.0]
+    filtered = equalize((tones[0] + tones[1]).astype(np.float32), gains_db)
+    levels = [20 * np.log10(np.abs(np.mean(filtered * np.exp(-2j * np.pi * hertz * time)))) for hertz in (800, 2400)]
+    assert levels[0] - levels[1] == pytest.approx(12.0, abs=0.01)
+    assert np.mean(filtered**2) == pytest.approx(1.0, rel=1e-5)  # the level stays
+
+
+def test_no_equalizer_and_silence_change_nothing():
+    samples = np.random.default_rng(0).normal(size=100).astype(np.float32)
+    np.testing.assert_array_equal(equalize(samples, []), samples)
+    silence = np.zeros(100, np.float32)
+    np.testing.assert_array_equal(equalize(silence, [3.0] * 6), silence)
+
+
+@pytest.mark.parametrize("level_db", [-20.0, -40.0])
+def test_a_noise_floor_has_its_level_and_follows_its_seed(level_db):
+    samples = np.random.default_rng(0).normal(size=8000).astype(np.float32)
+    noisy = add_noise_floor(samples, level_db, seed=3)
+    level = 10 * np.log10(np.mean((noisy - samples) ** 2) / np.mean(samples**2))
+    assert level == pytest.approx(level_db, abs=0.01)
+    np.testing.assert_array_equal(noisy, add_noise_floor(samples, level_db, seed=3))
+    assert np.abs(noisy - add_noise_floor(samples, level_db, seed=4)).max() > 0
+
+
+def test_no_noise_floor_changes_nothing():
+    samples = np.ones(10, np.float32)
+    assert add_noise_floor(samples, -np.inf, seed=0) is samples

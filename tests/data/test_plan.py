@@ -89,3 +89,17 @@ def test_seed_and_epoch_decide_everything(draw):
     np.random.seed(1)  # noqa: NPY002  global state must not matter
     for name in TABLES:
         np.testing.assert_array_equal(getattr(draw(seed=3, epoch=5), name), getattr(draw(seed=3, epoch=5), name))
+
+
+def test_equalizers_and_noise_floors_fill_their_ranges():
+    drawn = plan(config=DataConfig(dynamic_mixing=True, dynamic_examples=2000, equalizer_db=6.0, noise_floor_db=-20.0))
+    assert drawn.equalizers_db.shape == (2000, 2, 6)
+    assert -6 <= drawn.equalizers_db.min() < -5.9 and 5.9 < drawn.equalizers_db.max() <= 6
+    assert -60 <= drawn.noise_floors_db.min() < -59.5 and -20.5 < drawn.noise_floors_db.max() <= -20
+    assert len(np.unique(drawn.noise_seeds)) > 3900
+
+
+def test_by_default_sources_are_left_as_they_are():
+    drawn = plan()
+    assert drawn.equalizers_db.size == 0
+    assert np.isneginf(drawn.noise_floors_db).all()
