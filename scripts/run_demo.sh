@@ -73,6 +73,9 @@ fi
 stage "6/6 separated examples"
 mapfile -t examples < <(find "$output/librimix/Libri2Mix/wav8k/min/test/mix_clean" -name '*.wav' | sort | head -n 5)
 "$PYTHON" separate.py "${examples[@]}" --model_path "$output/best.ckpt" --output-dir "$output/separated"
+for example in "${examples[@]}"; do # the mixture beside its tracks, to compare
+    cp "$example" "$output/separated/$(basename "$example" .wav)_mixture.wav"
+done
 
 stage "done"
 "$PYTHON" - "$output" <<'PY'

@@ -94,7 +94,9 @@ def test_block_weights_must_fit_the_pairs():
 
 @pytest.mark.parametrize("change", [{"speed_max": 1.1}, {"equalizer_db": 6.0}, {"noise_floor_db": -20.0}])
 def test_changing_the_sources_needs_dynamic_mixing(change):
-    with pytest.raises(UserError, match=rf"data\.{next(iter(change))}: changing the sources needs data\.dynamic_mixing"):
+    with pytest.raises(
+        UserError, match=rf"data\.{next(iter(change))}: changing the sources needs data\.dynamic_mixing"
+    ):
         DataConfig(**change)
 
 

@@ -103,20 +103,19 @@ def training():
     gradients = product.Gradients(network, loss)
     steps = {}
     for step in range(1, TRAINING_STEPS + 1):
-        weights = product.get_weights(network)
-        own = product.forward_and_gradient(gradients, batch)
-        at_twins = None
+        found = {"own": product.forward_and_gradient(gradients, batch)}
         if step in CHECKED_STEPS:
+            found["weights"] = product.get_weights(network)
             product.set_weights(network, stored_step(step)[0])
-            at_twins = product.forward_and_gradient(gradients, batch)
-            product.set_weights(network, weights)
-        value, norm = train_step(*batch)
-        steps[step] = {"loss": value, "norm": norm, "weights": weights, "own": own, "at_twins": at_twins}
+            found["at_twins"] = product.forward_and_gradient(gradients, batch)
+            product.set_weights(network, found["weights"])
+        found["loss"], found["norm"] = (float(value.asnumpy()) for value in train_step(*batch))
+        steps[step] = found
     return steps
 
 
 def test_twenty_losses_follow_the_stored_twin(training):
-    found = [float(step["loss"].asnumpy()) for step in training.values()]
+    found = [step["loss"] for step in training.values()]
     expected = stored(TRAINING_CASE)["losses"]
     assert len(found) == len(expected) == 20
     assert expected[0] - expected[-1] > 10  # dB: something was learned
@@ -145,8 +144,8 @@ def test_gradients_during_training_equal_the_live_twin_at_the_same_weights(train
 def test_the_training_step_uses_the_gradients_that_were_checked(training, step):
     found = training[step]
     squares = [np.sum(np.square(v, dtype=np.float64)) for k, v in found["own"].items() if k.startswith("gradient.")]
-    assert float(found["norm"].asnumpy()) == pytest.approx(np.sqrt(sum(squares)), rel=1e-5)
-    assert float(found["loss"].asnumpy()) == pytest.approx(float(found["own"]["loss"]), abs=1e-4)
+    assert found["norm"] == pytest.approx(np.sqrt(sum(squares)), rel=1e-5)
+    assert found["loss"] == pytest.approx(float(found["own"]["loss"]), abs=1e-4)
 
 
 @pytest.mark.parametrize("merge", ["sum", "mean"])

@@ -79,11 +79,11 @@ def test_the_global_norm_is_that_of_all_elements():
     assert float(global_norm(gradients).asnumpy()) == pytest.approx(13.0)
 
 
-def test_eighty_steps_learn_two_mixtures_by_heart():
-    """Half a second each of two pairs of synthetic voices, 0.28 million parameters, graph mode."""
+def test_seventy_steps_learn_two_mixtures_by_heart():
+    """0.4 s of two pairs of synthetic voices, 0.28 million parameters; seeds 0 to 2 reached 15.5 to 16.2 dB."""
     start("CPU", graph_mode=True)
     seed_everything(0)
-    seconds = 0.5
+    seconds = 0.4
     config = ModelConfig(
         num_filters=64, kernel_size=8, hidden_size=32, num_pairs=2, segment_seconds=seconds, normalize_level=True
     )
@@ -95,7 +95,7 @@ def test_eighty_steps_learn_two_mixtures_by_heart():
     sources = np.stack([[voice(hertz, seconds, seed=int(hertz)) for hertz in pair] for pair in pitches])
     mixture = sources.sum(1)
     batch = (Tensor(mixture), Tensor(sources), Tensor(np.full(2, mixture.shape[1], np.int32)))
-    for _ in range(80):
+    for _ in range(70):
         step(*batch)
 
     start("CPU", graph_mode=False)

@@ -2,8 +2,8 @@
 
 Letters: F frames, K frames of a chunk, P = K // 2 the overlap, S chunks, B batch, M channels.
 The padding is that of Luo, Chen, Yoshioka 2020 (arXiv 1910.06379), section 2.1, which the paper of this
-network follows: P frames of silence at the start, and at the end as many as make every true frame lie in
-exactly two chunks.
+network follows: P frames of silence at the start, and at the end P + 1 to P + K, as many as make S even. Every
+true frame lies in exactly two chunks.
 """
 
 from mindspore import Tensor, ops

@@ -7,7 +7,7 @@ from mindspore import Tensor, nn, ops
 from src.models import chunks
 from src.models.chunks import count_chunks, merge, split
 from src.runtime import start
-from tests import numpy_ops
+from tests.models import numpy_ops
 
 
 @pytest.fixture
@@ -98,8 +98,10 @@ class WeightedChunks(nn.Cell):
         return (split(frames, self.weights.shape[1]) * self.weights).sum()
 
 
-@pytest.mark.parametrize("graph_mode", [False, True])
-@pytest.mark.parametrize(("num_frames", "chunk_frames"), [(1, 7), (23, 7), (40, 8)])
+@pytest.mark.parametrize(
+    ("graph_mode", "num_frames", "chunk_frames"),
+    [(False, 1, 7), (False, 23, 7), (False, 40, 8), (True, 1, 7), (True, 40, 8)],
+)
 def test_mindspore_does_as_numpy_does(graph_mode, num_frames, chunk_frames):
     start("CPU", graph_mode=graph_mode)
     frames = random_frames(num_frames, 2, 3)

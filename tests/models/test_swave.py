@@ -1,5 +1,6 @@
 """The network: its parts against the long way round in NumPy, and what holds at any length."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from src.models import chunks, swave
 from src.models.chunks import merge, split
 from src.models.swave import Encoder, Head, MulCat, Swave, overlap_add
 from src.runtime import start
-from tests import numpy_ops
+from tests.models import numpy_ops
 
 TINY = ModelConfig(num_filters=12, kernel_size=4, hidden_size=3, num_pairs=2, chunk_frames=6)
 
@@ -71,8 +72,10 @@ def test_overlap_add_equals_a_loop_at_hundreds_of_shapes(in_numpy):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5, err_msg=f"F={num_frames} W={width} hop={hop}")
 
 
-@pytest.mark.parametrize("graph_mode", [False, True])
-@pytest.mark.parametrize(("width", "hop", "num_samples"), [(4, 4, 19), (4, 2, 12), (3, 2, 30), (5, 2, 11)])
+@pytest.mark.parametrize(
+    ("graph_mode", "width", "hop", "num_samples"),
+    [(False, 4, 4, 19), (False, 4, 2, 12), (False, 3, 2, 30), (True, 4, 4, 19), (True, 5, 2, 11)],
+)
 def test_overlap_add_in_mindspore_equals_a_loop(graph_mode, width, hop, num_samples):
     start("CPU", graph_mode=graph_mode)
     frames = random(5, 2, 3, width)
@@ -163,7 +166,7 @@ def test_length_and_place_are_kept_at_hundreds_of_lengths(in_numpy):
         assert not found[:, seen:].any()
 
 
-@pytest.mark.parametrize("num_samples", [1, 2, 3, 4, 5, 6, 7, 12, 13, 57, 100, 101])
+@pytest.mark.parametrize("num_samples", [1, 2, 4, 5, 7, 13, 57, 101])
 def test_the_whole_network_keeps_the_length(num_samples):
     network = Swave(TINY).set_train(False)
     mixture = Tensor(random(1, num_samples))
@@ -193,14 +196,14 @@ def test_training_gives_all_blocks_and_evaluation_the_last():
 
 def test_graph_mode_follows_set_train_after_it_was_compiled():
     start("CPU", graph_mode=True)
-    network = Swave(TINY)
+    network = Swave(dataclasses.replace(TINY, num_pairs=1))
     mixture = Tensor(random(1, 60))
-    for training, shape in ((True, (1, 2, 2, 60)), (False, (1, 2, 60)), (True, (1, 2, 2, 60))):
+    for training, shape in ((True, (1, 1, 2, 60)), (False, (1, 2, 60)), (True, (1, 1, 2, 60))):
         assert network.set_train(training)(mixture).shape == shape
 
 
 def test_level_normalisation_makes_the_tracks_follow_the_mixtures_level():
-    network = Swave(ModelConfig(**{**vars(TINY), "normalize_level": True})).set_train(False)
+    network = Swave(dataclasses.replace(TINY, normalize_level=True)).set_train(False)
     mixture = random(2, 60)
     tracks = network(Tensor(mixture)).asnumpy()
     gains = np.array([1e-3, 50.0], np.float32)
@@ -218,5 +221,5 @@ def test_without_normalisation_the_level_matters():
 
 @pytest.mark.parametrize("normalize_level", [False, True])
 def test_silence_separates_into_finite_tracks(normalize_level):
-    network = Swave(ModelConfig(**{**vars(TINY), "normalize_level": normalize_level})).set_train(False)
+    network = Swave(dataclasses.replace(TINY, normalize_level=normalize_level)).set_train(False)
     assert np.isfinite(network(Tensor(np.zeros((1, 40), np.float32))).asnumpy()).all()
