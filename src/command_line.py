@@ -1,7 +1,9 @@
 """What every entry script shares: option spelling, one-line errors, Ctrl-C."""
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -46,6 +48,7 @@ def run(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
 
     0: done; 2: a `UserError`, printed as one line; 130: interrupted with Ctrl-C.
     """
+    _forward_interrupts()
     try:
         main(None)
     except UserError as error:
@@ -55,3 +58,22 @@ def run(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
         sys.stderr.write("\ninterrupted: nothing finished is lost, the same command goes on from there\n")
         raise SystemExit(EXIT_INTERRUPTED) from None
     raise SystemExit(0)
+
+
+def _forward_interrupts() -> None:
+    """Turn Ctrl-C into a KeyboardInterrupt of the main thread, whatever handlers libraries install for it.
+
+    MindData's own handler kills the process group without a word. Here no thread takes SIGINT but one that waits
+    for it and passes it on as SIGUSR1. Called before mindspore is loaded, so that its threads inherit the mask.
+    """
+
+    def forward() -> None:
+        main_thread = threading.main_thread().ident
+        assert main_thread is not None
+        while True:
+            signal.sigwait({signal.SIGINT})
+            signal.pthread_kill(main_thread, signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    threading.Thread(target=forward, daemon=True).start()

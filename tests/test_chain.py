@@ -2,6 +2,11 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -69,3 +74,23 @@ def test_a_data_set_that_is_not_there(trained, tmp_path):
 def test_data_must_be_named(tmp_path):
     with pytest.raises(UserError, match=r"data\.train: found none, expected a \.mindrecord file \(--train_dir\)"):
         train.main(["--output_dir", str(tmp_path)])
+
+
+def test_ctrl_c_ends_training_with_a_word_and_loses_no_finished_epoch(tiny_records, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.replace("epochs: 1", "epochs: 100000"))
+    data, output = str(tiny_records), tmp_path / "run"
+    options = ["--config", str(recipe), "--train_dir", data, "--valid_dir", data, "--output_dir", str(output)]
+    program = subprocess.Popen(
+        [sys.executable, "train.py", *options], cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(240):
+        if (output / "latest.ckpt").exists() or program.poll() is not None:
+            break
+        time.sleep(0.5)
+    program.send_signal(signal.SIGINT)
+    _, printed = program.communicate(timeout=60)
+    assert program.returncode == 130, printed
+    assert "interrupted: nothing finished is lost" in printed
+    assert "Traceback" not in printed
+    assert (output / "latest.ckpt").exists()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from src import command_line
 from src.command_line import OptionParser, run
 from src.errors import UserError
 
@@ -29,6 +30,13 @@ def test_a_wrong_option_is_one_line_and_status_2(capsys):
     assert len(printed.splitlines()) == 1
 
 
+@pytest.fixture
+def keep_signals(monkeypatch):
+    """Leave pytest its own Ctrl-C."""
+    monkeypatch.setattr(command_line, "_forward_interrupts", lambda: None)
+
+
+@pytest.mark.usefixtures("keep_signals")
 @pytest.mark.parametrize(
     ("raised", "status", "printed"),
     [
@@ -48,6 +56,7 @@ def test_what_main_raises_becomes_an_exit_status(capsys, raised, status, printed
     assert printed in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("keep_signals")
 def test_a_defect_is_not_hidden():
     def main(_argv):
         raise ZeroDivisionError
@@ -65,3 +74,19 @@ def test_help_is_quick_and_needs_no_mindspore(script):
     result = subprocess.run([sys.executable, "-c", code, script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert script in result.stdout
+
+
+def test_ctrl_c_reaches_python_although_a_library_takes_it():
+    code = """
+import ctypes, os, signal, threading, time
+from src.command_line import run
+def main(_argv):
+    libc = ctypes.CDLL(None)
+    libc.signal(signal.SIGINT, ctypes.c_void_p(1))  # as a library in C: ignored, behind Python's back
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    time.sleep(20)
+run(main)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 130, result.stderr
+    assert "interrupted: nothing finished is lost" in result.stderr
