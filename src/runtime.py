@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import signal
+import threading
 
 from src.errors import UserError
 
@@ -20,6 +22,24 @@ def prepare_environment() -> None:
     os.environ.setdefault("GLOG_v", "3")
 
 
+def load_mindspore() -> None:
+    """Import mindspore; Ctrl-C waits until that is done, because half imported it ends the program with a crash."""
+    if threading.current_thread() is not threading.main_thread():
+        import mindspore
+
+        return
+    pressed: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGUSR1)  # SIGUSR1 is how src.command_line passes Ctrl-C on
+    before = {number: signal.signal(number, lambda number, _: pressed.append(number)) for number in numbers}
+    try:
+        import mindspore  # noqa: F401
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if pressed:
+        raise KeyboardInterrupt
+
+
 def usable_cores() -> int:
     """Cores that this process may run on, which a container or taskset can make fewer than there are."""
     return len(os.sched_getaffinity(0))
@@ -27,10 +47,11 @@ def usable_cores() -> int:
 
 def start(device_target: str = "CPU", device_id: int = 0, *, graph_mode: bool = True) -> None:
     """Choose device, execution mode and threads. Raises `UserError` for a device that is not there."""
-    import mindspore as ms
-
     if device_target not in DEVICE_TARGETS:
         raise UserError(f"device_target: found '{device_target}', expected one of {', '.join(DEVICE_TARGETS)}")
+    load_mindspore()
+    import mindspore as ms
+
     try:
         ms.set_device(device_target, None if device_target == "CPU" else device_id)
     except (RuntimeError, ValueError) as error:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -28,6 +29,7 @@ from src.data.loading import PEAK_LIMIT, LeftOutError, Loaded, load_utterance
 from src.data.manifest import LeftOut, Manifest, Utterance, read_manifest, write_manifest
 from src.data.record_index import read_index
 from src.errors import UserError
+from src.runtime import load_mindspore
 
 MIXTURE_TYPES = ("mix_clean", "mix_both", "mix_single")
 FEWEST_FOR_PROCESSES = 200  # below, starting processes takes longer than the work
@@ -130,7 +132,8 @@ def _finished(records: Path, wanted: Manifest) -> Manifest | None:
 
 def _write_set(records: Path, manifest: Manifest, family: str) -> Manifest:
     """Read, check and write everything; the manifest that comes back says what was used and what was not."""
-    from src.data.records import record_writer  # here: MindSpore takes seconds, and is not always needed
+    load_mindspore()  # here: it takes seconds, and is not always needed
+    from src.data.records import record_writer
 
     used: list[Utterance] = []
     num_scaled = 0
@@ -165,10 +168,11 @@ def _load_all(manifest: Manifest) -> Iterator[Loaded | LeftOut]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["src.data.loading"])
     try:
-        with ProcessPoolExecutor(num_processes, mp_context=context, initializer=_ignore_interrupts) as pool:
+        with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
             waiting: deque[Future[Loaded | LeftOut]] = deque()
             remaining = iter(manifest.utterances)
-            waiting.extend(pool.submit(load, u) for u in islice(remaining, WAITING_PER_PROCESS * num_processes))
+            with _interrupts_ignored():  # by the processes that start here, from their first moment on
+                waiting.extend(pool.submit(load, u) for u in islice(remaining, WAITING_PER_PROCESS * num_processes))
             while waiting:
                 result = waiting.popleft().result()
                 waiting.extend(pool.submit(load, u) for u in islice(remaining, 1))
@@ -184,9 +188,17 @@ def _load(manifest: Manifest, utterance: Utterance) -> Loaded | LeftOut:
         return LeftOut(utterance.id, str(error))
 
 
-def _ignore_interrupts() -> None:
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
     """Ctrl-C reaches every process of the terminal; only the first one has to act on it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Blocked here, it still reaches the thread of src.command_line that waits for it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _largest_bytes(manifest: Manifest) -> int:
