@@ -66,6 +66,14 @@ def test_weights_change_with_every_epoch(straight, config):
         assert np.abs(value - last[name]).max() > 0, name
 
 
+def test_a_run_begins_with_the_initial_values_asked_for(config, tmp_path):
+    masked = dataclasses.replace(config, training=dataclasses.replace(config.training, initial_values="mask"))
+    encoder = [Run(each, tmp_path).network.encoder.weight.asnumpy() for each in (config, masked)]
+    half = len(encoder[0]) // 2  # channels of one speaker
+    np.testing.assert_array_equal(encoder[1][:half], encoder[1][half:])
+    assert np.abs(encoder[0][:half] - encoder[0][half:]).max() > 0
+
+
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(straight, config, tmp_path, monkeypatch):
     validate = Run._validate
 

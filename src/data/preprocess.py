@@ -190,15 +190,15 @@ def _load(manifest: Manifest, utterance: Utterance) -> Loaded | LeftOut:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C reaches every process of the terminal; only the first one has to act on it."""
-    # Blocked here, it still reaches the thread of src.command_line that waits for it.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C reaches every process of the terminal; only the first one has to act on it.
+
+    One that comes in this short time is lost for the first process too.
+    """
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _largest_bytes(manifest: Manifest) -> int:

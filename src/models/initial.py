@@ -1,6 +1,6 @@
 """Initial values with which training leaves the plateau at 0 dB sooner than with random ones.
 
-With random values the first few hundred steps only teach the network to give the mixture back. Here it
+With random values the first hundred steps or so only teach the network to give the mixture back. Here it
 begins with that: encoder and head are a filter bank and its inverse, a copy for each speaker, and every MulCat
 block is close to the identity, its product close to its input times a gate. What remains to be learned is the gates.
 

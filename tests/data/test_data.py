@@ -1,3 +1,4 @@
+import dataclasses
 from itertools import islice
 
 import numpy as np
@@ -12,7 +13,15 @@ from src.errors import UserError
 
 LENGTHS = [4000, 5000, 9000, 2000, 7000, 8000, 4100, 6000, 4200, 5500]
 STATIC = DataConfig(segment_seconds=0.5)
-DYNAMIC = DataConfig(segment_seconds=0.5, dynamic_mixing=True, dynamic_examples=27, speed_min=0.9, speed_max=1.1)
+DYNAMIC = DataConfig(
+    segment_seconds=0.5,
+    dynamic_mixing=True,
+    dynamic_examples=27,
+    speed_min=0.9,
+    speed_max=1.1,
+    equalizer_db=6.0,
+    noise_floor_db=-20.0,
+)
 PLAIN = DataConfig(segment_seconds=0.5, dynamic_mixing=True)  # speed 1
 
 
@@ -101,6 +110,15 @@ def test_a_dynamic_source_is_a_recording_times_a_gain(stored):
         start = int(plan.places[row, source, 0] * (LENGTHS[record] - 4000 + 1))
         gain = 10 ** ((plan.targets_lufs[row, source] - index.loudness_lufs[record, which]) / 20)
         np.testing.assert_allclose(sources[row, source], recorded[start : start + 4000] * gain, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("change", [{"equalizer_db": 6.0}, {"noise_floor_db": -20.0}])
+def test_each_change_of_the_sources_reaches_every_example(stored, change):
+    plain = np.concatenate([batch[1] for batch in TrainingData(stored[0], PLAIN, 2, seed=0).epoch(0)])
+    config = dataclasses.replace(PLAIN, **change)
+    changed = np.concatenate([batch[1] for batch in TrainingData(stored[0], config, 2, seed=0).epoch(0)])
+    for before, after in zip(plain.reshape(-1, 4000), changed.reshape(-1, 4000), strict=True):
+        assert 0.5 < np.corrcoef(before, after)[0, 1] < 1 - 1e-8  # the same piece of the same source, but changed
 
 
 def test_a_whole_dynamic_source_has_the_loudness_aimed_at(tmp_path):
