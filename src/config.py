@@ -84,6 +84,11 @@ class DataConfig:
     dynamic_examples: int = 0  # mixtures in an epoch when mixing on the fly; 0: one a record
     speed_min: float = 1.0  # factor of the random speed change of a source, lower end
     speed_max: float = 1.0  # … and upper end; 1.0 and 1.0: no change
+    formant_share: float = 1.0  # of a speed change that the formants follow; 1.0: all of it, 0.0: they stay
+    formant_spread: float = 0.0  # largest further change of the formants, as a part of them; 0: none
+    pitch_ratio_first: float = 1.0  # smallest ratio of the pitches in a mixture, in the first epoch …
+    pitch_ratio_last: float = 1.0  # … and in the last; 1.0: any pitches
+    flatten_spectrum: bool = False  # bring every person's long-term spectrum to the mean of all
     equalizer_db: float = 0.0  # largest gain or cut of a source's random equalizer; 0: none
     noise_floor_db: float = 0.0  # loudest random noise floor, relative to its source, e.g. -20; 0: none
 
@@ -97,16 +102,21 @@ class DataConfig:
                 f"data.speed_min, data.speed_max: found {self.speed_min} and {self.speed_max}, "
                 f"expected 0.5 <= speed_min <= speed_max <= 2.0"
             )
-        if self.equalizer_db < 0:
-            raise UserError(f"data.equalizer_db: found {self.equalizer_db}, expected at least 0")
+        for name, lowest, highest in (
+            ("formant_share", 0.0, 1.0),
+            ("formant_spread", 0.0, 0.5),
+            ("pitch_ratio_first", 1.0, 3.0),
+            ("pitch_ratio_last", 1.0, 3.0),
+            ("equalizer_db", 0.0, 60.0),
+        ):
+            _between(f"data.{name}", getattr(self, name), lowest, highest)
         if self.noise_floor_db > 0:
             raise UserError(
                 f"data.noise_floor_db: found {self.noise_floor_db}, expected a level below 0, or 0 for none"
             )
-        changes = ("speed_min", "speed_max", "equalizer_db", "noise_floor_db")
-        changed = [name for name in changes if getattr(self, name) != getattr(type(self), name)]
+        changed = [name for name in SOURCE_CHANGES if getattr(self, name) != getattr(type(self), name)]
         if changed and not self.dynamic_mixing:
-            raise UserError(f"data.{changed[0]}: changing the sources needs data.dynamic_mixing: true")
+            raise UserError(f"data.{changed[0]}: choosing or changing the sources needs data.dynamic_mixing: true")
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,8 @@ class TrainingConfig:
 
     epochs: int = 100
     batch_size: int = 4  # examples a step
-    learning_rate: float = 5e-4  # peak, Adam
+    optimizer: str = "adam"  # adam | muon: see src/optimizer.py
+    learning_rate: float = 5e-4  # peak
     warmup_steps: int = 0  # linear from 0 to the peak
     schedule: str = "step"  # constant | step | cosine
     step_factor: float = 0.98  # schedule step: multiply by this …
@@ -138,7 +149,22 @@ class TrainingConfig:
                 raise UserError(f"training.{name}: found '{getattr(self, name)}', expected one of {', '.join(choices)}")
 
 
-CHOICES = {"schedule": ("constant", "step", "cosine"), "initial_values": ("random", "mask")}
+SOURCE_CHANGES = (
+    "speed_min",
+    "speed_max",
+    "formant_share",
+    "formant_spread",
+    "pitch_ratio_first",
+    "pitch_ratio_last",
+    "flatten_spectrum",
+    "equalizer_db",
+    "noise_floor_db",
+)
+CHOICES = {
+    "optimizer": ("adam", "muon"),
+    "schedule": ("constant", "step", "cosine"),
+    "initial_values": ("random", "mask"),
+}
 
 
 @dataclass(frozen=True)
@@ -246,6 +272,11 @@ def _words(hint: type) -> str:
 def _at_least(name: str, value: int, smallest: int) -> None:
     if value < smallest:
         raise UserError(f"{name}: found {value}, expected at least {smallest}")
+
+
+def _between(name: str, value: float, lowest: float, highest: float) -> None:
+    if not lowest <= value <= highest:
+        raise UserError(f"{name}: found {value}, expected {lowest} to {highest}")
 
 
 def _positive(name: str, value: float) -> None:

@@ -23,6 +23,7 @@ from src.metrics import best_permutation, si_snr
 from src.models.initial import start_as_mask
 from src.models.swave import Swave
 from src.network_define import NetworkWithLoss
+from src.optimizer import make_optimizer
 from src.runtime import seed_everything
 from src.schedule import learning_rates
 from src.trainonestep import TrainOneStepCell
@@ -76,6 +77,7 @@ class Run:
             config.data,
             settings.batch_size,
             settings.seed,
+            num_epochs=settings.epochs,
             num_speakers=model.num_speakers,
             sample_rate=model.sample_rate,
         )
@@ -84,7 +86,7 @@ class Run:
         if settings.initial_values == "mask":
             start_as_mask(self.network, np.random.default_rng(settings.seed))
         rates = learning_rates(settings, self.data.batches_per_epoch)
-        self.optimizer = nn.Adam(self.network.trainable_params(), rates.tolist())
+        self.optimizer = make_optimizer(settings.optimizer, self.network, rates.tolist())
         self.progress = Progress()
         if (output_dir / LATEST).exists():
             self._continue_from(output_dir / LATEST)

@@ -18,7 +18,7 @@ class TrainOneStepCell(nn.Cell):
     arXiv 1211.5063, section 3.2), then the optimizer updates the weights.
     """
 
-    def __init__(self, network_with_loss: nn.Cell, optimizer: nn.Optimizer, clip_norm: float) -> None:
+    def __init__(self, network_with_loss: nn.Cell, optimizer: nn.Cell, clip_norm: float) -> None:
         super().__init__(auto_prefix=False)
         self.network_with_loss = network_with_loss  # a child, so that set_train reaches the network
         self.optimizer = optimizer

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,22 @@ def test_block_weights_must_fit_the_pairs():
         Config(training=TrainingConfig(block_weights=(0.5, 1.0)))
 
 
-@pytest.mark.parametrize("change", [{"speed_max": 1.1}, {"equalizer_db": 6.0}, {"noise_floor_db": -20.0}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"speed_max": 1.1},
+        {"formant_share": 0.5},
+        {"formant_spread": 0.1},
+        {"pitch_ratio_first": 1.2},
+        {"pitch_ratio_last": 1.2},
+        {"flatten_spectrum": True},
+        {"equalizer_db": 6.0},
+        {"noise_floor_db": -20.0},
+    ],
+)
 def test_changing_the_sources_needs_dynamic_mixing(change):
     with pytest.raises(
-        UserError, match=rf"data\.{next(iter(change))}: changing the sources needs data\.dynamic_mixing"
+        UserError, match=rf"data\.{next(iter(change))}: choosing or changing the sources needs data\.dynamic_mixing"
     ):
         DataConfig(**change)
 
@@ -111,3 +124,19 @@ def test_every_recipe_of_the_repository_loads_and_tells_how_it_was_run(path):
     header = path.read_text().split("model:")[0]
     for word in ("command:", "hardware:", "time:", "score:"):
         assert word in header
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"formant_share": 1.1}, "data.formant_share: found 1.1, expected 0.0 to 1.0"),
+        ({"formant_spread": -0.1}, "data.formant_spread: found -0.1, expected 0.0 to 0.5"),
+        ({"pitch_ratio_first": 0.9}, "data.pitch_ratio_first: found 0.9, expected 1.0 to 3.0"),
+        ({"pitch_ratio_last": math.nan}, "data.pitch_ratio_last: found nan, expected 1.0 to 3.0"),
+        ({"equalizer_db": -1.0}, "data.equalizer_db: found -1.0, expected 0.0 to 60.0"),
+    ],
+)
+def test_changes_out_of_their_range_are_refused(values, message):
+    with pytest.raises(UserError) as caught:
+        DataConfig(dynamic_mixing=True, **values)
+    assert str(caught.value) == message

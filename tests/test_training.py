@@ -18,9 +18,9 @@ def graph_mode():
     start("CPU")
 
 
-@pytest.fixture(scope="module")
-def config(tiny_records):
-    """Two epochs of three steps."""
+@pytest.fixture(scope="module", params=["adam", "muon"])
+def config(tiny_records, request):
+    """Two epochs of three steps, with everything that is drawn at random."""
     return Config(
         ModelConfig(num_filters=32, kernel_size=8, hidden_size=4, num_pairs=1, chunk_frames=16, normalize_level=True),
         DataConfig(
@@ -29,8 +29,16 @@ def config(tiny_records):
             segment_seconds=0.25,
             valid_seconds=0.5,
             dynamic_mixing=True,
+            speed_min=0.8,
+            speed_max=1.2,
+            formant_share=0.5,
+            formant_spread=0.05,
+            pitch_ratio_first=1.2,
+            flatten_spectrum=True,
+            equalizer_db=3.0,
+            noise_floor_db=-20.0,
         ),
-        TrainingConfig(epochs=2, batch_size=4, learning_rate=1e-3),
+        TrainingConfig(epochs=2, batch_size=4, optimizer=request.param, learning_rate=1e-3),
     )
 
 

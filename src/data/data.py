@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.config import DataConfig
-from src.data.mixing import Example, Pcm, add_noise_floor, cut_mixture, cut_source, equalize, mix
+from src.data.mixing import Example, Pcm, add_noise_floor, cut_mixture, cut_source, equalize, mix, move_formants
 from src.data.plan import Plan, Voices, dynamic_plan, static_plan
 from src.data.records import READING_WORKERS, RecordFile
 from src.errors import UserError
@@ -38,6 +38,7 @@ class TrainingData:
         seed: with the epoch, it decides every random choice.
         shard: (rank, number of processes). The processes' batches together are the batch that a single
             process with batch size B * processes would get.
+        num_epochs: of the whole training, over which the configuration's `pitch_ratio` goes from first to last.
         num_speakers: C of the network; the file's own by default. It may differ from the file's when mixing
             on the fly.
         sample_rate: of the network in Hz, to be compared with the file's.
@@ -53,6 +54,7 @@ class TrainingData:
         seed: int,
         shard: tuple[int, int] = (0, 1),
         *,
+        num_epochs: int = 1,
         num_speakers: int | None = None,
         sample_rate: int | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class TrainingData:
         self.num_samples = round(config.segment_seconds * self.records.index.sample_rate)
         self._config, self._batch_size, self._seed = config, batch_size, seed
         self._rank, self._num_ranks = shard
+        self._num_epochs = num_epochs
         _check_fits(self.records, None if config.dynamic_mixing else num_speakers, sample_rate)
         self._voices = self._checked_voices() if config.dynamic_mixing else None
         self._check_batches()
@@ -83,7 +86,8 @@ class TrainingData:
         """Every random choice of an epoch."""
         if self._voices is None:
             return static_plan(len(self.records), self._seed, epoch)
-        return dynamic_plan(self._voices, self.num_speakers, self._config, self._seed, epoch)
+        progress = min(1.0, epoch / max(1, self._num_epochs - 1))
+        return dynamic_plan(self._voices, self.num_speakers, self._config, self._seed, epoch, progress=progress)
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
         """This process's batches of an epoch: mixture [B, T], sources [B, C, T], number of true samples [B].
@@ -113,7 +117,8 @@ class TrainingData:
             piece = cut_source(
                 recording[1 + sources[c]], loudness_lufs[c], plan.places[row, c], plan.speeds[row, c], self.num_samples
             )
-            piece = equalize(piece, plan.equalizers_db[row, c])
+            piece = move_formants(piece, plan.formants[row, c] / plan.speeds[row, c], self.records.index.sample_rate)
+            piece = equalize(piece, plan.equalizers_db[row, c], plan.bandwidths[row])
             pieces.append(add_noise_floor(piece, plan.noise_floors_db[row, c], plan.noise_seeds[row, c]))
         return mix(pieces, plan.targets_lufs[row] - loudness_lufs)
 

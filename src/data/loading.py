@@ -5,19 +5,15 @@ Runs in worker processes, so it imports neither MindSpore nor anything that is s
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyloudnorm
 from numpy.typing import NDArray
 
 from src.audio import read_audio, to_pcm16
 from src.data.manifest import Manifest, Utterance
+from src.data.voice import GATE_LUFS, SILENT_LUFS, Voice, measure
 from src.errors import UserError
 
-SILENT_LUFS = -100.0  # stands for minus infinity, which JSON does not know
-GATE_LUFS = -70.0  # ITU-R BS.1770-4: what is quieter does not count …
-LOUDNESS_BLOCK_SECONDS = 0.4  # … measured in blocks of this length
 PEAK_LIMIT = 0.9  # LibriMix scales what would clip to this peak
 
 
@@ -35,7 +31,7 @@ class Loaded:
 
     utterance: Utterance  # with its true length
     pcm: NDArray[np.int16]  # [1 + C, T], the mixture first
-    loudness_lufs: tuple[float, ...]  # of each source
+    voices: tuple[Voice, ...]  # of the sources
     was_scaled: bool  # a float file above full scale: everything scaled to a peak of 0.9
 
 
@@ -52,24 +48,12 @@ def load_utterance(manifest: Manifest, utterance: Utterance) -> Loaded:
     peak = float(np.abs(samples).max())
     if peak > 1.0:
         samples *= PEAK_LIMIT / peak
-    loudness = tuple(loudness_lufs(source, manifest.sample_rate) for source in samples[1:])
-    for name, level in zip(utterance.sources, loudness, strict=True):
-        if level <= SILENT_LUFS:
+    voices = tuple(measure(source, manifest.sample_rate) for source in samples[1:])
+    for name, voice in zip(utterance.sources, voices, strict=True):
+        if voice.loudness_lufs <= SILENT_LUFS:
             raise LeftOutError(f"{name}: silent, nothing is louder than {GATE_LUFS:g} LUFS")
     complete = dataclasses.replace(utterance, num_samples=samples.shape[1])
-    return Loaded(complete, to_pcm16(samples), loudness, was_scaled=peak > 1.0)
-
-
-def loudness_lufs(samples: NDArray[Any], sample_rate: int) -> float:
-    """Integrated loudness of one channel [T] by ITU-R BS.1770-4, in LUFS; -100 where it is silent.
-
-    Less than one block of 0.4 s is measured as one shorter block.
-    """
-    seconds = samples.size / sample_rate
-    meter = pyloudnorm.Meter(sample_rate, block_size=min(LOUDNESS_BLOCK_SECONDS, seconds))
-    with np.errstate(divide="ignore"):  # digital silence
-        loudness = float(meter.integrated_loudness(samples))
-    return max(loudness, SILENT_LUFS) if np.isfinite(loudness) else SILENT_LUFS
+    return Loaded(complete, to_pcm16(samples), voices, was_scaled=peak > 1.0)
 
 
 def _read_row(manifest: Manifest, name: str) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from src.audio import from_pcm16
+from src.data.voice import BANDS
 
 Pcm = NDArray[np.int16]
 Samples = NDArray[np.float32]  # full scale at 1.0
@@ -19,6 +20,12 @@ Example = tuple[Samples, Samples, np.int32]  # mixture [T], sources [C, T], numb
 
 PEAK_LIMIT = 0.9  # LibriMix: a signal that would clip is scaled to this peak
 SILENCE_DB = 20.0  # a crop so far below its utterance's loudness has hardly a word in it
+BAND_EDGE = 0.05  # width of the slope where a limited band ends, 1: half the sample rate
+ENVELOPE_FRAME_SECONDS = 0.032
+ENVELOPE_SECONDS = (0.0011, 0.0017)  # quefrencies that make the envelope: all below the first, none above the second
+ENVELOPE_FLOOR = 1e-3  # of the strongest bin: -60 dB
+ENVELOPE_TOP = 0.92  # above this part of the band the filter of a speed change shows, not the voice
+LARGEST_MOVE = 3.0  # of a bin's logarithm: 26 dB
 STEEPEST_NOISE_SLOPE = 0.7  # exponent of amplitude over frequency; 0.5 is pink
 FLATTENED_BINS = 20  # at the lowest frequencies the noise is flat
 LUFS_OFFSET_DB = -0.691  # ITU-R BS.1770-4: loudness of a signal of mean square 1 after the K filter
@@ -67,17 +74,48 @@ def change_length(samples: Samples, num_samples: int) -> Samples:
     return np.asarray(scipy.signal.resample(samples, num_samples), dtype=np.float32)
 
 
-def equalize(samples: Samples, gains_db: Levels) -> Samples:
-    """Filter [T] by gains at equally spaced frequencies from 0 Hz to half the sample rate, at the same level.
+def move_formants(samples: Samples, factor: float, sample_rate: int) -> Samples:
+    """Stretch the spectral envelope of [T] by `factor` along the frequencies; pitch and tempo stay.
 
-    Between them the gain in dB is interpolated. No gains, or silence, leave the samples as they are.
+    The envelope of every frame is its spectrum without the fine structure: the cepstrum's first part
+    (Oppenheim & Schafer, homomorphic filtering). Factor 1 leaves the samples as they are.
     """
-    if not len(gains_db) or not samples.any():
+    if factor == 1:
+        return samples
+    frame = round(ENVELOPE_FRAME_SECONDS * sample_rate) // 2 * 2
+    padded = np.pad(samples, (0, max(0, frame - samples.size)))
+    _, _, spectra = scipy.signal.stft(padded, nperseg=frame)  # [bins, frames]
+    strength = np.abs(spectra)
+    log_strength = np.log(strength + ENVELOPE_FLOOR * strength.max() + 1e-9)
+    cepstra = np.fft.irfft(log_strength, frame, axis=0)
+    quefrencies = np.minimum(np.arange(frame), frame - np.arange(frame)) / sample_rate
+    kept = np.clip((ENVELOPE_SECONDS[1] - quefrencies) / (ENVELOPE_SECONDS[1] - ENVELOPE_SECONDS[0]), 0, 1)
+    envelopes = np.fft.rfft(cepstra * kept[:, None], axis=0).real
+    top = len(envelopes) - 1
+    sources = np.minimum(np.arange(top + 1) / factor, ENVELOPE_TOP * top)  # where a bin's envelope comes from
+    lower = np.minimum(sources.astype(int), top - 1)
+    part = (sources - lower)[:, None]
+    moved = (1 - part) * envelopes[lower] + part * envelopes[lower + 1]
+    gains = np.exp(np.clip(moved - envelopes, -LARGEST_MOVE, LARGEST_MOVE))
+    _, result = scipy.signal.istft(spectra * gains, nperseg=frame)
+    return np.asarray(result[: samples.size], dtype=np.float32)
+
+
+def equalize(samples: Samples, gains_db: Levels, bandwidth: float = 1.0) -> Samples:
+    """Filter [T] by gains at the frequencies of `src.data.voice.BANDS`, at the same level.
+
+    Between them the gain in dB is interpolated. Above `bandwidth`, a part of half the sample rate, nothing is
+    left. No gains with the full bandwidth, or silence, leave the samples as they are.
+    """
+    if (not len(gains_db) and bandwidth >= 1) or not samples.any():
         return samples
     spectrum = np.fft.rfft(samples)
-    positions = np.linspace(0, len(gains_db) - 1, spectrum.size)
-    curve_db = np.interp(positions, np.arange(len(gains_db)), gains_db)
-    filtered = np.fft.irfft(spectrum * 10 ** (curve_db / 20), samples.size)
+    places = np.linspace(0, 1, spectrum.size)
+    if len(gains_db):
+        spectrum *= 10 ** (np.interp(places, BANDS, gains_db) / 20)
+    if bandwidth < 1:
+        spectrum *= np.clip((bandwidth - places) / BAND_EDGE + 0.5, 0, 1)
+    filtered = np.fft.irfft(spectrum, samples.size)
     return np.asarray(filtered * (_rms(samples) / _rms(filtered)), dtype=np.float32)
 
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from src.config import DataConfig
 from src.data.record_index import RecordIndex
+from src.data.voice import BANDS
 
 NUM_CANDIDATES = 4  # places for a crop, of which mixing takes the first that is not silent
 LOUDNESS_RANGE_LUFS = (-33.0, -25.0)  # LibriMix's, for speech
-EQUALIZER_BANDS = 6  # random gains at equal distances from 0 Hz to half the sample rate
+LARGEST_FLATTENING_DB = 12.0  # more would lift what is only noise
+PITCH_DRAWS = 100  # until a mixture's pitches are far enough apart; if they never are, the last draw stays
 NOISE_FLOOR_RANGE_DB = 40.0  # from the loudest noise floor downwards
 SPEED_STEP = 0.01  # speeds are multiples of it, so that a crop has few different lengths
 
@@ -31,8 +33,10 @@ class Plan:
     sources: NDArray[np.int64]  # [E, C] which source of that record
     places: NDArray[np.float64]  # [E, C, K] candidate starts of the crop, 0: earliest, 1: latest
     speeds: NDArray[np.float64]  # [E, C] factor on pitch and tempo
+    formants: NDArray[np.float64]  # [E, C] factor on the formants; equal to the speed: as a plain speed change has it
     targets_lufs: NDArray[np.float64]  # [E, C] loudness to bring the source to
-    equalizers_db: NDArray[np.float64]  # [E, C, EQUALIZER_BANDS]; [E, C, 0]: none
+    equalizers_db: NDArray[np.float64]  # [E, C, bands], gains at src.data.voice.BANDS; [E, C, 0]: none
+    bandwidths: NDArray[np.float64]  # [E] highest frequency that is left, 1: half the sample rate
     noise_floors_db: NDArray[np.float64]  # [E, C] relative to the source; -inf: none
     noise_seeds: NDArray[np.int64]  # [E, C]
 
@@ -49,36 +53,78 @@ def static_plan(num_records: int, seed: int, epoch: int) -> Plan:
         sources=np.zeros_like(order),
         places=rng.random((num_records, 1, NUM_CANDIDATES)),
         speeds=np.ones(order.shape),
+        formants=np.ones(order.shape),
         targets_lufs=np.zeros(order.shape),
         equalizers_db=np.zeros((*order.shape, 0)),
+        bandwidths=np.ones(num_records),
         noise_floors_db=np.full(order.shape, -np.inf),
         noise_seeds=np.zeros_like(order),
     )
 
 
-def dynamic_plan(voices: "Voices", num_speakers: int, config: DataConfig, seed: int, epoch: int) -> Plan:
-    """Mixtures of different persons: every person equally likely, then every source of that person."""
+def dynamic_plan(
+    voices: "Voices", num_speakers: int, config: DataConfig, seed: int, epoch: int, *, progress: float = 0.0
+) -> Plan:
+    """Mixtures of different persons: every person equally likely, then every source of that person.
+
+    `progress` tells how far training is, from 0 to 1.
+    """
     rng = np.random.default_rng([seed, epoch])
     num_examples = config.dynamic_examples or voices.num_records
     shape = (num_examples, num_speakers)
-    persons = draw_different(rng, voices.num_persons, num_examples, num_speakers)
+    ratio = config.pitch_ratio_first ** (1 - progress) * config.pitch_ratio_last**progress
+    persons, speeds = _draw_apart(rng, voices, shape, config, ratio)
     slots = voices.draw(rng, persons)
-    speeds = rng.uniform(config.speed_min, config.speed_max, shape)
+    spread = rng.uniform(-config.formant_spread, config.formant_spread, shape)
+    formants = speeds**config.formant_share * (1 + spread)
     return Plan(
         records=voices.records[slots],
         sources=voices.sources[slots],
         places=rng.random((*shape, NUM_CANDIDATES)),
-        speeds=np.clip(np.round(speeds / SPEED_STEP) * SPEED_STEP, config.speed_min, config.speed_max),
+        speeds=speeds,
+        formants=formants,
         targets_lufs=rng.uniform(*LOUDNESS_RANGE_LUFS, shape),
-        equalizers_db=_draw_equalizers(rng, shape, config.equalizer_db),
+        equalizers_db=_draw_equalizers(rng, voices, persons, formants, config),
+        bandwidths=np.minimum(1.0, speeds.min(axis=1)),
         noise_floors_db=_draw_noise_floors(rng, shape, config.noise_floor_db),
         noise_seeds=rng.integers(2**31, size=shape),
     )
 
 
-def _draw_equalizers(rng: np.random.Generator, shape: tuple[int, int], largest_db: float) -> NDArray[np.float64]:
-    bands = EQUALIZER_BANDS if largest_db else 0
-    return rng.uniform(-largest_db, largest_db, (*shape, bands))
+def _draw_apart(
+    rng: np.random.Generator, voices: "Voices", shape: tuple[int, int], config: DataConfig, ratio: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Persons and speeds [E, C] such that the pitches in a row are at least a factor of `ratio` apart."""
+    persons, speeds = np.zeros(shape, dtype=np.int64), np.ones(shape)
+    wanted = np.arange(shape[0])  # rows still to be drawn
+    for _ in range(PITCH_DRAWS):
+        rows = (len(wanted), shape[1])
+        persons[wanted] = draw_different(rng, voices.num_persons, *rows)
+        drawn = np.exp(rng.uniform(np.log(config.speed_min), np.log(config.speed_max), rows))
+        speeds[wanted] = np.clip(np.round(drawn / SPEED_STEP) * SPEED_STEP, config.speed_min, config.speed_max)
+        pitches = np.sort(voices.pitch_hz[persons[wanted]] * speeds[wanted], axis=1)
+        wanted = wanted[(pitches[:, 1:] < ratio * pitches[:, :-1]).any(axis=1)]
+        if not wanted.size:
+            break
+    return persons, speeds
+
+
+def _draw_equalizers(
+    rng: np.random.Generator,
+    voices: "Voices",
+    persons: NDArray[np.int64],
+    formants: NDArray[np.float64],
+    config: DataConfig,
+) -> NDArray[np.float64]:
+    """What takes away a person's own long-term spectrum, plus random gains."""
+    shape = (*persons.shape, len(BANDS))
+    if not config.flatten_spectrum and not config.equalizer_db:
+        return np.zeros((*persons.shape, 0))
+    gains_db = rng.uniform(-config.equalizer_db, config.equalizer_db, shape)
+    if config.flatten_spectrum:
+        for place in np.ndindex(persons.shape):  # the spectrum was measured where the formants were then
+            gains_db[place] += np.interp(BANDS / formants[place], BANDS, voices.flattening_db[persons[place]])
+    return gains_db
 
 
 def _draw_noise_floors(rng: np.random.Generator, shape: tuple[int, int], loudest_db: float) -> NDArray[np.float64]:
@@ -115,6 +161,10 @@ class Voices:
         owners = np.array([person for person, _, _ in slots])
         self._first = np.searchsorted(owners, self.persons, side="left")  # [P] a person's first slot
         self._count = np.searchsorted(owners, self.persons, side="right") - self._first  # [P]
+        pitches, spectra = index.pitch_hz[self.records, self.sources], index.spectrum_db[self.records, self.sources]
+        own = [slice(first, first + count) for first, count in zip(self._first, self._count, strict=True)]
+        self.pitch_hz = np.array([np.median(pitches[slots]) for slots in own])  # [P]
+        self.flattening_db = _flattening_db(np.stack([spectra[slots].mean(axis=0) for slots in own]))  # [P, bands]
 
     @property
     def num_persons(self) -> int:
@@ -124,3 +174,10 @@ class Voices:
     def draw(self, rng: np.random.Generator, persons: NDArray[np.int64]) -> NDArray[np.int64]:
         """A slot of each of these persons, uniform over what the person has; same shape as `persons`."""
         return self._first[persons] + rng.integers(self._count[persons])
+
+
+def _flattening_db(spectra_db: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gains that bring every person's spectrum [P, bands] to the mean of all persons, as far as is reasonable."""
+    gains_db = spectra_db.mean(axis=0) - spectra_db
+    gains_db -= gains_db.mean(axis=1, keepdims=True)
+    return np.asarray(np.clip(gains_db, -LARGEST_FLATTENING_DB, LARGEST_FLATTENING_DB))

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from tqdm import tqdm
@@ -166,12 +167,12 @@ def _load_all(manifest: Manifest) -> Iterator[Loaded | LeftOut]:
         return
     # A process forked from this one, which has MindSpore's threads, may hang: fork from a clean one instead.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["src.data.loading"])
+    context.set_forkserver_preload(["src.data.loading", "librosa.core.pitch"])
     try:
         with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
             waiting: deque[Future[Loaded | LeftOut]] = deque()
             remaining = iter(manifest.utterances)
-            with _interrupts_ignored():  # by the processes that start here, from their first moment on
+            with _interrupts_held_back():
                 waiting.extend(pool.submit(load, u) for u in islice(remaining, WAITING_PER_PROCESS * num_processes))
             while waiting:
                 result = waiting.popleft().result()
@@ -189,16 +190,20 @@ def _load(manifest: Manifest, utterance: Utterance) -> Loaded | LeftOut:
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C reaches every process of the terminal; only the first one has to act on it.
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C acts only at the end of the block, and never in the processes that are started in it.
 
-    One that comes in this short time is lost for the first process too.
+    It goes to every process of the terminal, but only the first one has to act on it, and not while half of
+    the others exist. SIGUSR1 is what `src.command_line.run` turns it into.
     """
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    held = {signal.SIGINT, signal.SIGUSR1}
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
+        resource_tracker.ensure_running()  # now, because its start lets SIGINT through again
+        signal.pthread_sigmask(signal.SIG_BLOCK, held)
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _largest_bytes(manifest: Manifest) -> int:

@@ -23,6 +23,8 @@ INDEX_SCHEMA = {
     "sexes": {"type": "string"},  # JSON list
     "num_samples": {"type": "int32"},
     "loudness_lufs": {"type": "string"},  # JSON list, a number a source: MindRecord indexes no arrays
+    "pitch_hz": {"type": "string"},  # likewise
+    "spectrum_db": {"type": "string"},  # JSON list of lists, the bands of a source
     "sample_rate": {"type": "int32"},
     "num_speakers": {"type": "int32"},
     "mixture_type": {"type": "string"},
@@ -38,6 +40,8 @@ class RecordIndex:
     sexes: tuple[tuple[str, ...], ...]
     num_samples: NDArray[np.int64]  # [records]
     loudness_lufs: NDArray[np.float64]  # [records, C]
+    pitch_hz: NDArray[np.float64]  # [records, C]
+    spectrum_db: NDArray[np.float64]  # [records, C, bands], see src/data/voice.py
     sample_rate: int
     num_speakers: int
     mixture_type: str
@@ -72,8 +76,14 @@ def _to_index(rows: list[tuple[Any, ...]]) -> RecordIndex:
         speakers=tuple(tuple(json.loads(text)) for text in columns["speakers"]),
         sexes=tuple(tuple(json.loads(text)) for text in columns["sexes"]),
         num_samples=np.array(columns["num_samples"], dtype=np.int64),
-        loudness_lufs=np.array([json.loads(text) for text in columns["loudness_lufs"]], dtype=np.float64),
+        loudness_lufs=_numbers(columns["loudness_lufs"]),
+        pitch_hz=_numbers(columns["pitch_hz"]),
+        spectrum_db=_numbers(columns["spectrum_db"]),
         sample_rate=columns["sample_rate"][0],
         num_speakers=columns["num_speakers"][0],
         mixture_type=columns["mixture_type"][0],
     )
+
+
+def _numbers(texts: tuple[str, ...]) -> NDArray[np.float64]:
+    return np.array([json.loads(text) for text in texts], dtype=np.float64)

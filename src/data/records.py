@@ -82,7 +82,9 @@ class RecordWriter:
             "speakers": json.dumps(utterance.speakers),
             "sexes": json.dumps(utterance.sexes),
             "num_samples": utterance.num_samples,
-            "loudness_lufs": json.dumps([round(level, 4) for level in loaded.loudness_lufs]),
+            "loudness_lufs": json.dumps([round(voice.loudness_lufs, 4) for voice in loaded.voices]),
+            "pitch_hz": json.dumps([round(voice.pitch_hz, 1) for voice in loaded.voices]),
+            "spectrum_db": json.dumps([[round(level, 1) for level in voice.spectrum_db] for voice in loaded.voices]),
             "audio": loaded.pcm.astype("<i2").tobytes(),
             **self._common,
         }

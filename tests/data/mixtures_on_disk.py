@@ -8,9 +8,10 @@ import soundfile
 
 import preprocess as script
 from src.audio import to_pcm16
-from src.data.loading import Loaded, loudness_lufs
+from src.data.loading import Loaded
 from src.data.manifest import Manifest, Utterance, read_manifest
 from src.data.records import RecordFile, record_writer
+from src.data.voice import measure
 
 RATE = 8000
 
@@ -67,8 +68,8 @@ def write_records(path, lengths, speakers=None, *, num_speakers=2, mixture_type=
             pcm = np.concatenate([pcm.sum(axis=0, dtype=np.int16)[None], pcm])
             persons = speakers[number] if speakers else (f"p{number % 3}", f"q{number % 4}")
             utterance = Utterance(f"mix{number}", "", (), num_samples, tuple(persons), ())
-            loudness = tuple(loudness_lufs(row / 32768, RATE) for row in pcm[1:])
-            writer.write(Loaded(utterance, pcm, loudness, False))
+            voices = tuple(measure(row / 32768, RATE) for row in pcm[1:])
+            writer.write(Loaded(utterance, pcm, voices, False))
             kept.append(pcm)
     return kept
 

@@ -7,8 +7,8 @@ from mixtures_on_disk import RATE, write_records
 
 from src.config import DataConfig
 from src.data.data import TrainingData, validation_batches
-from src.data.loading import loudness_lufs
 from src.data.records import RecordFile
+from src.data.voice import loudness_lufs
 from src.errors import UserError
 
 LENGTHS = [4000, 5000, 9000, 2000, 7000, 8000, 4100, 6000, 4200, 5500]
@@ -112,7 +112,9 @@ def test_a_dynamic_source_is_a_recording_times_a_gain(stored):
         np.testing.assert_allclose(sources[row, source], recorded[start : start + 4000] * gain, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("change", [{"equalizer_db": 6.0}, {"noise_floor_db": -20.0}])
+@pytest.mark.parametrize(
+    "change", [{"equalizer_db": 6.0}, {"noise_floor_db": -20.0}, {"flatten_spectrum": True}, {"formant_spread": 0.1}]
+)
 def test_each_change_of_the_sources_reaches_every_example(stored, change):
     plain = np.concatenate([batch[1] for batch in TrainingData(stored[0], PLAIN, 2, seed=0).epoch(0)])
     config = dataclasses.replace(PLAIN, **change)

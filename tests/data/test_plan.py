@@ -1,11 +1,23 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from src.config import DataConfig
 from src.data.plan import Voices, draw_different, dynamic_plan, static_plan
 from src.data.record_index import RecordIndex
+from src.data.voice import BANDS
 
 TABLES = ("records", "sources", "places", "speeds", "targets_lufs")
+
+
+PITCHES_HZ = {"a": 100.0, "b": 120.0, "c": 180.0, "d": 200.0}
+SPECTRA_DB = {
+    "a": np.zeros(len(BANDS)),
+    "b": np.linspace(5, -5, len(BANDS)),
+    "c": np.linspace(-5, 5, len(BANDS)),
+    "d": np.zeros(len(BANDS)),
+}
 
 
 def index(speakers):
@@ -16,6 +28,8 @@ def index(speakers):
         sexes=((),) * count,
         num_samples=np.full(count, 1000),
         loudness_lufs=np.full((count, 2), -25.0),
+        pitch_hz=np.array([[PITCHES_HZ[person] for person in row] for row in speakers]),
+        spectrum_db=np.array([[SPECTRA_DB[person] for person in row] for row in speakers]),
         sample_rate=8000,
         num_speakers=2,
         mixture_type="mix_clean",
@@ -26,8 +40,8 @@ SPEAKERS = [("a", "b"), ("c", "a"), ("a", "d"), ("b", "c")]
 CONFIG = DataConfig(dynamic_mixing=True, dynamic_examples=3000, speed_min=0.9, speed_max=1.1)
 
 
-def plan(seed=0, epoch=0, num_speakers=2, config=CONFIG):
-    return dynamic_plan(Voices(index(SPEAKERS)), num_speakers, config, seed, epoch)
+def plan(seed=0, epoch=0, num_speakers=2, config=CONFIG, progress=0.0):
+    return dynamic_plan(Voices(index(SPEAKERS)), num_speakers, config, seed, epoch, progress=progress)
 
 
 @pytest.mark.parametrize(("population", "columns"), [(2, 2), (5, 3), (5, 5), (900, 4)])
@@ -93,7 +107,7 @@ def test_seed_and_epoch_decide_everything(draw):
 
 def test_equalizers_and_noise_floors_fill_their_ranges():
     drawn = plan(config=DataConfig(dynamic_mixing=True, dynamic_examples=2000, equalizer_db=6.0, noise_floor_db=-20.0))
-    assert drawn.equalizers_db.shape == (2000, 2, 6)
+    assert drawn.equalizers_db.shape == (2000, 2, len(BANDS))
     assert -6 <= drawn.equalizers_db.min() < -5.9 and 5.9 < drawn.equalizers_db.max() <= 6
     assert -60 <= drawn.noise_floors_db.min() < -59.5 and -20.5 < drawn.noise_floors_db.max() <= -20
     assert len(np.unique(drawn.noise_seeds)) > 3900
@@ -103,3 +117,56 @@ def test_by_default_sources_are_left_as_they_are():
     drawn = plan()
     assert drawn.equalizers_db.size == 0
     assert np.isneginf(drawn.noise_floors_db).all()
+    assert (plan(config=DataConfig(dynamic_mixing=True)).bandwidths == 1).all()
+
+
+def pitches_hz(drawn):
+    persons = np.array(SPEAKERS)[drawn.records, drawn.sources]
+    return np.vectorize(PITCHES_HZ.get)(persons) * drawn.speeds
+
+
+@pytest.mark.parametrize(("progress", "ratio"), [(0.0, 1.6), (0.5, np.sqrt(1.6 * 1.25)), (1.0, 1.25)])
+def test_pitches_of_a_mixture_are_apart_and_come_closer_in_the_course_of_training(progress, ratio):
+    config = dataclasses.replace(CONFIG, pitch_ratio_first=1.6, pitch_ratio_last=1.25)
+    pitches = np.sort(pitches_hz(plan(config=config, progress=progress)), axis=1)
+    assert ratio <= (pitches[:, 1] / pitches[:, 0]).min() < 1.05 * ratio
+
+
+def test_pitches_that_cannot_be_apart_are_mixed_nonetheless():
+    assert len(plan(num_speakers=4, config=dataclasses.replace(CONFIG, pitch_ratio_first=3.0))) == 3000
+
+
+def test_a_slowed_source_limits_the_band_of_its_mixture():
+    drawn = plan()
+    np.testing.assert_array_equal(drawn.bandwidths, np.minimum(1, drawn.speeds.min(axis=1)))
+    assert drawn.bandwidths.min() < 0.95 and drawn.bandwidths.max() == 1
+
+
+def test_formants_follow_the_speed_as_far_as_they_should():
+    np.testing.assert_array_equal(plan().formants, plan().speeds)
+    drawn = plan(config=dataclasses.replace(CONFIG, formant_share=0.5))
+    np.testing.assert_allclose(drawn.formants, np.sqrt(drawn.speeds))
+    drawn = plan(config=dataclasses.replace(CONFIG, formant_share=0.0, formant_spread=0.1))
+    assert 0.9 <= drawn.formants.min() < 0.901 and 1.099 < drawn.formants.max() <= 1.1
+
+
+def test_flattening_brings_every_spectrum_to_the_mean():
+    config = DataConfig(dynamic_mixing=True, flatten_spectrum=True)
+    drawn = plan(config=config)
+    persons = np.array(SPEAKERS)[drawn.records, drawn.sources]
+    for person, gains_db in zip(persons.ravel(), drawn.equalizers_db.reshape(-1, len(BANDS)), strict=True):
+        np.testing.assert_allclose(SPECTRA_DB[person] + gains_db, 0, atol=1e-9)
+
+
+def test_flattening_follows_the_formants():
+    config = DataConfig(dynamic_mixing=True, dynamic_examples=50, flatten_spectrum=True, speed_min=1.25, speed_max=1.25)
+    drawn = plan(config=config)
+    persons = np.array(SPEAKERS)[drawn.records, drawn.sources]
+    row, source = np.argwhere(persons == "b")[0]
+    expected = np.interp(BANDS / 1.25, BANDS, np.linspace(-5, 5, len(BANDS)))
+    np.testing.assert_allclose(drawn.equalizers_db[row, source], expected)
+
+
+def test_flattening_does_not_lift_what_is_hardly_there(monkeypatch):
+    monkeypatch.setitem(SPECTRA_DB, "b", np.array([0.0] * 9 + [-60.0]))
+    assert np.abs(Voices(index(SPEAKERS)).flattening_db).max() == 12

@@ -11,16 +11,20 @@ from mixtures_on_disk import RATE, write_records
 from src.data.loading import Loaded
 from src.data.manifest import Manifest, Utterance
 from src.data.records import INDEX_SCHEMA, RecordFile, record_writer
+from src.data.voice import BANDS, Voice
 from src.errors import UserError
 
 UTTERANCE = Utterance("a", "", ())
+
+
+VOICE = Voice(-20.0, 150.0, (0.0,) * len(BANDS))
 
 
 def write_one(path, pcm, utterance=UTTERANCE, largest_bytes=0):
     pcm = np.asarray(pcm, dtype=np.int16)
     utterance = dataclasses.replace(utterance, num_samples=pcm.shape[1])
     with record_writer(path, Manifest(RATE, len(pcm) - 1, "mix_clean", Path(), ()), largest_bytes) as writer:
-        writer.write(Loaded(utterance, pcm, (-20.0,) * (len(pcm) - 1), False))
+        writer.write(Loaded(utterance, pcm, (VOICE,) * (len(pcm) - 1), False))
 
 
 def test_whole_mixtures_come_back_in_any_order(tmp_path):
@@ -92,7 +96,7 @@ def test_an_earlier_pair_survives_a_failure(tmp_path, failure):
     pcm = write_records(path, [500])
     before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
     with pytest.raises(failure), record_writer(path, Manifest(RATE, 2, "mix_clean", Path(), ())) as writer:
-        writer.write(Loaded(Utterance("new", "", (), 500), pcm[0], (-20.0, -20.0), False))
+        writer.write(Loaded(Utterance("new", "", (), 500), pcm[0], (VOICE, VOICE), False))
         raise failure
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
 
