@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.command_line import OptionParser, run
-from src.data.preprocess import MIXTURE_TYPES, Request, preprocess
+from src.runtime import interrupts_held_back
+
+MIXTURE_TYPES = ("mix_clean", "mix_both", "mix_single")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--mixture_type", choices=MIXTURE_TYPES, default="mix_clean", help="default mix_clean")
     options = parser.parse_args(argv)
     names = {"train": options.train_name, "valid": options.valid_name, "test": options.test_name}
+    with interrupts_held_back():  # loads libraries, after the options are known to be right
+        from src.data.preprocess import Request, preprocess
+
     preprocess(Request(options.in_dir, options.out_dir, options.sample_rate, names, options.mixture_type))
 
 

@@ -57,6 +57,8 @@ def run(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted: nothing finished is lost, the same command goes on from there\n")
         raise SystemExit(EXIT_INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Ctrl-C has nothing left to stop while the program ends
     raise SystemExit(0)
 
 

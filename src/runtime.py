@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 from src.errors import UserError
 
@@ -24,18 +25,30 @@ def prepare_environment() -> None:
 
 def load_mindspore() -> None:
     """Import mindspore; Ctrl-C waits until that is done, because half imported it ends the program with a crash."""
-    if threading.current_thread() is not threading.main_thread():
-        import mindspore
+    with interrupts_held_back():
+        import mindspore  # noqa: F401
 
+
+@contextlib.contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C acts only at the end of the block, and never in the processes that are started in it.
+
+    The signals are blocked, which those processes inherit. Handlers note what comes all the same: through a
+    thread of a library that does not block them, or because the block's code let them through again.
+    """
+    if threading.current_thread() is not threading.main_thread():  # the only one that Ctrl-C interrupts
+        yield
         return
     pressed: list[int] = []
     numbers = (signal.SIGINT, signal.SIGUSR1)  # SIGUSR1 is how src.command_line passes Ctrl-C on
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     before = {number: signal.signal(number, lambda number, _: pressed.append(number)) for number in numbers}
     try:
-        import mindspore  # noqa: F401
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if pressed:
         raise KeyboardInterrupt
 

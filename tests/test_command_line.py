@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,9 @@ def test_a_wrong_option_is_one_line_and_status_2(capsys):
 def keep_signals(monkeypatch):
     """Leave pytest its own Ctrl-C."""
     monkeypatch.setattr(command_line, "_forward_interrupts", lambda: None)
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.usefixtures("keep_signals")
@@ -66,9 +70,9 @@ def test_a_defect_is_not_hidden():
 
 
 @pytest.mark.parametrize("script", ENTRY_SCRIPTS)
-def test_help_is_quick_and_needs_no_mindspore(script):
+def test_help_is_quick_and_loads_no_library(script):
     code = (
-        "import sys; sys.modules['mindspore'] = None; sys.argv = [sys.argv[1], '--help'];"
+        "import sys; sys.modules['mindspore'] = sys.modules['numpy'] = None; sys.argv = [sys.argv[1], '--help'];"
         "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     result = subprocess.run([sys.executable, "-c", code, script], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -90,3 +94,17 @@ run(main)
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 130, result.stderr
     assert "interrupted: nothing finished is lost" in result.stderr
+
+
+def test_ctrl_c_while_the_program_ends_is_without_a_traceback():
+    code = """
+import atexit, os, signal, time
+from src.command_line import run
+def ending():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.5)
+atexit.register(ending)
+run(lambda _argv: None)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -10,16 +10,13 @@ import hashlib
 import json
 import multiprocessing
 import os
-import signal
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import resource_tracker
 from pathlib import Path
 
 from tqdm import tqdm
@@ -30,9 +27,8 @@ from src.data.loading import PEAK_LIMIT, LeftOutError, Loaded, load_utterance
 from src.data.manifest import LeftOut, Manifest, Utterance, read_manifest, write_manifest
 from src.data.record_index import read_index
 from src.errors import UserError
-from src.runtime import load_mindspore
+from src.runtime import interrupts_held_back, load_mindspore
 
-MIXTURE_TYPES = ("mix_clean", "mix_both", "mix_single")
 FEWEST_FOR_PROCESSES = 200  # below, starting processes takes longer than the work
 WAITING_PER_PROCESS = 4  # results that may wait for the writer, so that memory stays small
 PACKED_RATIO = 3  # a flac file may unpack to about so many times its size
@@ -169,17 +165,25 @@ def _load_all(manifest: Manifest) -> Iterator[Loaded | LeftOut]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["src.data.loading", "librosa.core.pitch"])
     try:
-        with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
-            waiting: deque[Future[Loaded | LeftOut]] = deque()
+        with interrupts_held_back():  # it starts a process, and lets SIGINT through to this thread again
+            pool = ProcessPoolExecutor(num_processes, mp_context=context)
+        with pool:
             remaining = iter(manifest.utterances)
-            with _interrupts_held_back():
-                waiting.extend(pool.submit(load, u) for u in islice(remaining, WAITING_PER_PROCESS * num_processes))
+            first = islice(remaining, WAITING_PER_PROCESS * num_processes)
+            waiting = deque(_submit(pool, load, utterance) for utterance in first)
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(pool.submit(load, u) for u in islice(remaining, 1))
+                waiting.extend(_submit(pool, load, utterance) for utterance in islice(remaining, 1))
                 yield result
     except BrokenProcessPool:
         raise UserError("a process that reads audio was killed (is the memory full?), nothing was written") from None
+
+
+def _submit(
+    pool: ProcessPoolExecutor, load: Callable[[Utterance], Loaded | LeftOut], utterance: Utterance
+) -> Future[Loaded | LeftOut]:
+    with interrupts_held_back():  # a process may be started; left half started, it would print a traceback
+        return pool.submit(load, utterance)
 
 
 def _load(manifest: Manifest, utterance: Utterance) -> Loaded | LeftOut:
@@ -187,23 +191,6 @@ def _load(manifest: Manifest, utterance: Utterance) -> Loaded | LeftOut:
         return load_utterance(manifest, utterance)
     except LeftOutError as error:
         return LeftOut(utterance.id, str(error))
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C acts only at the end of the block, and never in the processes that are started in it.
-
-    It goes to every process of the terminal, but only the first one has to act on it, and not while half of
-    the others exist. SIGUSR1 is what `src.command_line.run` turns it into.
-    """
-    held = {signal.SIGINT, signal.SIGUSR1}
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, held)
-    try:
-        resource_tracker.ensure_running()  # now, because its start lets SIGINT through again
-        signal.pthread_sigmask(signal.SIG_BLOCK, held)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _largest_bytes(manifest: Manifest) -> int:

@@ -1,5 +1,7 @@
 import csv
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import dying_worker
@@ -232,6 +234,38 @@ def test_a_process_that_dies_ends_the_run_with_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"a process that reads audio was killed"):
         convert(tmp_path / "in", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_ctrl_c_while_a_process_starts_ends_the_run_with_one_line():
+    code = """
+import os, signal, threading, time
+from multiprocessing import forkserver
+from pathlib import Path
+from src.command_line import run
+from src.data import preprocess as module
+from src.data.manifest import Manifest, Utterance
+wait_for_start = forkserver.read_signed
+def interrupted(descriptor):
+    forkserver.read_signed = wait_for_start
+    os.killpg(0, signal.SIGINT)  # as the terminal does
+    return wait_for_start(descriptor)
+forkserver.read_signed = interrupted
+os.sched_getaffinity = lambda _: {0, 1}
+module.FEWEST_FOR_PROCESSES = 1
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()  # as a library's, which takes SIGINT
+manifest = Manifest(8000, 1, "mix_clean", Path("."), (Utterance("a", "a.wav", ("a.wav",)),))
+run(lambda _argv: list(module._load_all(manifest)))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(module.__file__).parents[2],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert result.returncode == 130, result.stderr
+    assert result.stderr == "\ninterrupted: nothing finished is lost, the same command goes on from there\n"
 
 
 @pytest.mark.parametrize("several", [False, True])
