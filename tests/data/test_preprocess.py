@@ -218,18 +218,24 @@ def test_earlier_outputs_survive_ctrl_c_and_the_next_run_goes_on(tmp_path, monke
     assert len(convert(tmp_path / "in", tmp_path / "out")["test"].utterances) == 4
 
 
+def use_processes(monkeypatch):
+    """Even for little work, and on a machine with one core."""
+    monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+
+
 def test_several_processes_give_the_same_as_one(tmp_path, monkeypatch):
     write_split(tmp_path / "in", "test", names(12))
     (tmp_path / "in/test/s2" / f"{names(12)[5]}.wav").write_text("not audio")
     one = convert(tmp_path / "in", tmp_path / "one")["test"]
-    monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    use_processes(monkeypatch)
     assert convert(tmp_path / "in", tmp_path / "two")["test"] == one
     assert stored(tmp_path / "one", "test").keys() == stored(tmp_path / "two", "test").keys()
 
 
 def test_a_process_that_dies_ends_the_run_with_one_line(tmp_path, monkeypatch):
     write_split(tmp_path / "in", "test", names(3))
-    monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    use_processes(monkeypatch)
     monkeypatch.setattr(module, "_load", dying_worker.die)
     with pytest.raises(UserError, match=r"a process that reads audio was killed"):
         convert(tmp_path / "in", tmp_path / "out")
@@ -271,7 +277,7 @@ run(lambda _argv: list(module._load_all(manifest)))
 @pytest.mark.parametrize("several", [False, True])
 def test_another_sample_rate_is_an_error(tmp_path, monkeypatch, several):
     if several:
-        monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+        use_processes(monkeypatch)
     write_split(tmp_path / "in", "test", ["a", "b"], rate=16000)
     with pytest.raises(UserError, match=r"a.wav: found 16000 Hz, expected a sample rate of 8000 Hz"):
         convert(tmp_path / "in", tmp_path / "out")
