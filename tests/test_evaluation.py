@@ -15,6 +15,7 @@ from src.config import Config, ModelConfig
 from src.data.loading import Loaded
 from src.data.manifest import Manifest, Utterance
 from src.data.records import RecordFile, record_writer
+from src.data.voice import BANDS, Voice
 from src.errors import UserError
 from src.inference import load_separate
 from src.metrics import score
@@ -43,7 +44,8 @@ def data_dir(tmp_path_factory) -> Path:
     mixtures = []
     for record, num_samples in enumerate(LENGTHS):
         utterance = Utterance(f"u{record}", "", ("", ""), num_samples, (f"p{record}", "q"), ("F", "M"))
-        mixtures.append(Loaded(utterance, pcm(record, num_samples), (-20.0 - record, -30.0), False))
+        voices = tuple(Voice(loudness, 150.0, (0.0,) * len(BANDS)) for loudness in (-20.0 - record, -30.0))
+        mixtures.append(Loaded(utterance, pcm(record, num_samples), voices, False))
     manifest = Manifest(RATE, 2, "mix_clean", folder, tuple(loaded.utterance for loaded in mixtures))
     with record_writer(folder / "test.mindrecord", manifest) as writer:
         for loaded in mixtures:
