@@ -63,8 +63,8 @@ stage "4/6 training"
 "$PYTHON" train.py --config configs/demo_2spk_8k.yaml --train_dir "$output/data" --valid_dir "$output/data" \
     --output_dir "$output" --seed "$seed"
 
-# The last weights, and not the best on the validation set: the learning rate has come down to zero, and a few
-# pieces of one pair of persons are too few to choose by.
+# The last weights, and not the best on the validation set: the learning rate has come down to zero, and some
+# dozens of pieces are too few to choose by.
 checkpoint=$output/latest.ckpt
 stage "5/6 evaluation on people that the network has never heard"
 if [ "$output/metrics.json" -nt "$checkpoint" ]; then

@@ -6,6 +6,7 @@ import pytest
 from mixtures_on_disk import RATE, write_records
 
 from src.config import DataConfig
+from src.data import data as module
 from src.data.data import TrainingData, validation_batches
 from src.data.records import RecordFile
 from src.data.voice import loudness_lufs
@@ -121,6 +122,28 @@ def test_each_change_of_the_sources_reaches_every_example(stored, change):
     changed = np.concatenate([batch[1] for batch in TrainingData(stored[0], config, 2, seed=0).epoch(0)])
     for before, after in zip(plain.reshape(-1, 4000), changed.reshape(-1, 4000), strict=True):
         assert 0.5 < np.corrcoef(before, after)[0, 1] < 1 - 1e-8  # the same piece of the same source, but changed
+
+
+def test_above_the_band_of_the_slowest_source_no_source_has_anything_left(stored):
+    config = dataclasses.replace(PLAIN, speed_min=0.6, speed_max=1.0)
+    data = TrainingData(stored[0], config, 2, seed=0)
+    sources = np.concatenate([batch[1] for batch in data.epoch(0)])
+    spectra = np.abs(np.fft.rfft(sources)) ** 2  # [E, C, bins]
+    for spectrum, bandwidth in zip(spectra, data.plan(0).bandwidths, strict=False):
+        beyond = int((bandwidth + 0.05) * spectrum.shape[-1])
+        assert (spectrum[:, beyond:].sum(axis=1) < 1e-4 * spectrum.sum(axis=1)).all()
+
+
+def test_the_pitch_ratio_goes_from_first_to_last_over_the_epochs(stored, monkeypatch):
+    seen = []
+    draw = module.dynamic_plan
+    monkeypatch.setattr(
+        module, "dynamic_plan", lambda *a, progress: seen.append(progress) or draw(*a, progress=progress)
+    )
+    data = TrainingData(stored[0], PLAIN, 2, seed=0, num_epochs=5)
+    for epoch in (0, 2, 4):
+        data.plan(epoch)
+    assert seen == [0.0, 0.5, 1.0]
 
 
 def test_a_whole_dynamic_source_has_the_loudness_aimed_at(tmp_path):
