@@ -1,14 +1,15 @@
 """Checkpoints: weights, the optimizer's state, the resolved configuration and the run's progress in one file.
 
-The format is MindSpore's own, with two texts beside the tensors: `config` and `progress`, both JSON.
+The format is MindSpore's own with its checksum, and three texts beside the tensors: `config` and `progress`, both
+JSON, and `version`, that of the program.
 """
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn
@@ -16,34 +17,73 @@ from mindspore import Parameter, Tensor, nn
 from src.config import Config, from_json, to_json
 from src.errors import UserError
 from src.models.swave import Swave
+from src.version import code_version
 
-CONFIG_KEY = "config"
-PROGRESS_KEY = "progress"
+CONFIG_KEY, PROGRESS_KEY, VERSION_KEY = "config", "progress", "version"
+AVERAGE = "average."  # before the name of a weight: its moving average
 
 
-def save(path: Path, parameters: Iterable[Parameter], config: Config, progress: dict[str, Any]) -> None:
+class Stored(NamedTuple):
+    """What a checkpoint holds."""
+
+    values: dict[str, Tensor]  # by name: weights, their averages, the optimizer's state
+    config: Config
+    progress: dict[str, Any]
+    version: str  # of the program that wrote it
+
+
+def save(
+    path: Path,
+    parameters: Iterable[Parameter],
+    config: Config,
+    progress: dict[str, Any],
+    before_rename: Callable[[], None] = lambda: None,
+) -> None:
     """Write a checkpoint aside, flush it to the disk, then rename: `path` is either the old or the new one.
+
+    `before_rename` is called once the new one is safe on the disk and while `path` is still the old one.
 
     Raises `UserError` if it cannot be written, for instance because the disk is full.
     """
     aside = path.with_name(f".{path.stem}.partial.ckpt")
-    texts = {CONFIG_KEY: to_json(config), PROGRESS_KEY: json.dumps(progress, sort_keys=True)}
+    texts = {
+        CONFIG_KEY: to_json(config),
+        PROGRESS_KEY: json.dumps(progress, sort_keys=True),
+        VERSION_KEY: code_version(),
+    }
     entries = [{"name": parameter.name, "data": parameter} for parameter in parameters]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(aside)
         ms.save_checkpoint(entries, str(aside), append_dict=texts, crc_check=True)
         aside.chmod(0o644)  # MindSpore writes read-only files
-        with aside.open("rb") as written:
-            os.fsync(written.fileno())
+        _flush(aside)
+        before_rename()
         aside.replace(path)
+        _flush(path.parent)
     except (OSError, RuntimeError) as error:
-        with suppress(OSError):
-            aside.unlink()
+        _remove_leftovers(aside)
         raise UserError(f"{path}: cannot write the checkpoint: {_first_line(error)}") from None
 
 
-def read(path: Path | str) -> tuple[dict[str, Tensor], Config, dict[str, Any]]:
-    """Weights by name, configuration and progress of a checkpoint.
+def _flush(path: Path) -> None:
+    """Make the operating system write a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(aside: Path) -> None:
+    """What MindSpore left of a write that failed or was killed; it writes beside `aside` first."""
+    for leftover in aside.parent.glob(f"{aside.stem}*"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
+def read(path: Path | str) -> Stored:
+    """What a checkpoint holds.
 
     Raises `UserError` for a missing or damaged file, and for one that this program did not write.
     """
@@ -56,11 +96,11 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], Config, dict[str, Any]]:
         values = ms.load_checkpoint(str(path), crc_check=True)
     except (ValueError, RuntimeError, OSError) as error:
         raise UserError(f"{path}: not a readable checkpoint: {_first_line(error)}") from None
-    texts = {key: values.pop(key, None) for key in (CONFIG_KEY, PROGRESS_KEY)}
-    if not all(isinstance(text, str) for text in texts.values()):
+    texts = [values.pop(key, None) for key in (CONFIG_KEY, PROGRESS_KEY, VERSION_KEY)]
+    if not all(isinstance(text, str) for text in texts):
         raise UserError(f"{path}: found no configuration in this checkpoint, expected one written by train.py")
     try:
-        return values, from_json(texts[CONFIG_KEY]), json.loads(texts[PROGRESS_KEY])
+        return Stored(values, from_json(texts[0]), json.loads(texts[1]), texts[2])
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -84,10 +124,14 @@ def load_into(values: dict[str, Tensor], parameters: Iterable[Parameter], path: 
 
 
 def load_network(path: Path | str) -> tuple[nn.Cell, Config]:
-    """The network of a checkpoint, ready to separate (not in training), and its configuration."""
-    values, config, _ = read(path)
+    """The network of a checkpoint, ready to separate (not in training), and its configuration.
+
+    Where the run kept a moving average of the weights, that is what the network gets.
+    """
+    values, config, *_ = read(path)
+    averages = {name.removeprefix(AVERAGE): value for name, value in values.items() if name.startswith(AVERAGE)}
     network = Swave(config.model)
-    load_into(values, network.get_parameters(), path)
+    load_into(averages or values, network.get_parameters(), path)
     network.set_train(False)
     return network, config
 

@@ -124,29 +124,84 @@ class TrainingConfig:
     """The optimizer and the course of a training run."""
 
     epochs: int = 100
-    batch_size: int = 4  # examples a step
-    optimizer: str = "adam"  # adam | muon: see src/optimizer.py
+    batch_size: int = 4  # examples that one process takes at once
+    accumulation: int = 1  # batches whose gradients are averaged for one update
+    optimizer: str = "adam"  # adam | adamw | muon: see src/optimizer.py
+    weight_decay: float = 0.0  # of adamw and muon, decoupled: matrices shrink by rate * weight_decay an update
     learning_rate: float = 5e-4  # peak
-    warmup_steps: int = 0  # linear from 0 to the peak
-    schedule: str = "step"  # constant | step | cosine
+    warmup_steps: int = 0  # updates; linear from 0 to the peak
+    schedule: str = "step"  # constant | step | piecewise | plateau | cosine
     step_factor: float = 0.98  # schedule step: multiply by this …
     step_epochs: int = 2  # … every so many epochs
+    piecewise_epochs: tuple[int, ...] = (45, 78)  # schedule piecewise: from so many epochs on …
+    piecewise_factors: tuple[float, ...] = (0.5, 0.2)  # … the peak times this
+    plateau_factor: float = 0.5  # schedule plateau: multiply by this …
+    plateau_epochs: int = 3  # … after so many epochs without a better validation score
     clip_norm: float = 5.0  # largest global norm of the gradient
+    average_decay: float = 0.0  # of the weights' moving average, e.g. 0.999 an update; 0: no average is kept
+    amp: str = "none"  # none | bfloat16 | float16: precision of the network's matrix products
+    recompute: bool = False  # blocks' activations are computed again for the gradient, not kept: less memory
     initial_values: str = "random"  # random | mask: begin with the mixture itself, see src/models/initial.py
     block_weights: tuple[float, ...] = ()  # one per pair; (): j/R for pair j, as in the paper
+    early_stopping_epochs: int = 0  # stop after so many epochs without a better validation score; 0: never
     seed: int = 0
+    skipped_in_a_row: int = 10  # updates skipped for a loss or gradient that is not finite, before the run stops
+    keep_best: int = 3  # checkpoints of the best epochs that stay
+    save_minutes: float = 10.0  # between checkpoints inside an epoch; 0: only at its end
+    data_timeout_seconds: float = 600.0  # without a batch, before the data pipeline counts as hung; 0: for ever
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        for name in ("epochs", "batch_size", "step_epochs"):
+        """Check every field, and those that must fit each other."""
+        for name in ("epochs", "batch_size", "accumulation", "step_epochs", "plateau_epochs", "skipped_in_a_row"):
             _at_least(f"training.{name}", getattr(self, name), 1)
-        for name in ("warmup_steps", "seed"):
+        for name in ("warmup_steps", "seed", "early_stopping_epochs"):
             _at_least(f"training.{name}", getattr(self, name), 0)
+        _at_least("training.keep_best", self.keep_best, 1)
         for name in ("learning_rate", "clip_norm", "step_factor"):
             _positive(f"training.{name}", getattr(self, name))
+        for name, highest in (
+            ("average_decay", 0.99999),
+            ("plateau_factor", 1.0),
+            ("weight_decay", 10.0),
+            ("save_minutes", 1e6),
+            ("data_timeout_seconds", 1e6),
+        ):
+            _between(f"training.{name}", getattr(self, name), 0.0, highest)
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"training.{name}: found '{getattr(self, name)}', expected one of {', '.join(choices)}")
+        self._check_pieces()
+        if self.weight_decay and self.optimizer == "adam":
+            raise UserError(
+                f"training.weight_decay: found {self.weight_decay} with the optimizer adam, expected 0: "
+                f"choose adamw, which decays the weights"
+            )
+
+    def _check_pieces(self) -> None:
+        epochs, factors = self.piecewise_epochs, self.piecewise_factors
+        if len(epochs) != len(factors):
+            raise UserError(
+                f"training.piecewise_epochs, training.piecewise_factors: found {len(epochs)} and {len(factors)} "
+                f"values, expected as many of one as of the other"
+            )
+        if list(epochs) != sorted(set(epochs)) or min(epochs, default=1) < 1:
+            raise UserError(f"training.piecewise_epochs: found {list(epochs)}, expected rising numbers from 1")
+        for factor in factors:
+            _positive("training.piecewise_factors", factor)
+
+
+# What may differ between two sittings of one run: it decides where and how safely one trains, not what is learned.
+OPERATIONAL = frozenset(
+    {
+        ("data", "train"),
+        ("data", "valid"),
+        ("training", "skipped_in_a_row"),
+        ("training", "keep_best"),
+        ("training", "save_minutes"),
+        ("training", "data_timeout_seconds"),
+        ("training", "early_stopping_epochs"),
+    }
+)
 
 
 SOURCE_CHANGES = (
@@ -161,8 +216,9 @@ SOURCE_CHANGES = (
     "noise_floor_db",
 )
 CHOICES = {
-    "optimizer": ("adam", "muon"),
-    "schedule": ("constant", "step", "cosine"),
+    "optimizer": ("adam", "adamw", "muon"),
+    "schedule": ("constant", "step", "piecewise", "plateau", "cosine"),
+    "amp": ("none", "bfloat16", "float16"),
     "initial_values": ("random", "mask"),
 }
 

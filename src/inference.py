@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from src.checkpoint import load_network
 from src.config import ModelConfig
 from src.errors import UserError
+from src.runtime import free_memory_bytes
 
 Floats = NDArray[np.float32]
 Separate = Callable[[Floats], Floats]  # mixtures [B, T] -> tracks [B, C, T], any order, gain and sign
@@ -47,17 +48,10 @@ def load_separate(model_path: Path | str) -> tuple[Separate, ModelConfig]:
 def check_memory(num_samples: int, model: ModelConfig) -> None:
     """Raise `UserError` where the network would clearly take more memory than is free, and so be killed."""
     needed = num_samples // model.hop_samples * model.hidden_size * BYTES_PER_FRAME_AND_UNIT
-    free = _free_bytes()
+    free = free_memory_bytes()
     if needed > free:
         seconds = num_samples / model.sample_rate
         raise UserError(
             f"found {seconds:.0f} s of audio to separate at once, expected at most about "
             f"{seconds * free / needed:.0f} s with {free / 1e9:.1f} GB of memory free: use shorter recordings"
         )
-
-
-def _free_bytes() -> int:
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024  # told in kB
-    raise RuntimeError("Expected a line MemAvailable in /proc/meminfo. Found none.")

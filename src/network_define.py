@@ -1,5 +1,6 @@
 """Network and loss as one Cell, which is what a gradient is taken of."""
 
+import mindspore as ms
 from mindspore import Tensor, nn
 
 
@@ -12,5 +13,5 @@ class NetworkWithLoss(nn.Cell):
         self.loss = loss
 
     def construct(self, mixture: Tensor, sources: Tensor, num_samples: Tensor) -> Tensor:
-        """Run the network and compare every block's tracks with the sources."""
-        return self.loss(self.network(mixture), sources, num_samples)
+        """Run the network and compare every block's tracks with the sources, in float32."""
+        return self.loss(self.network(mixture).astype(ms.float32), sources, num_samples)

@@ -1,9 +1,12 @@
-"""The optimizers of a run: Adam, or Muon for the matrices of the gated blocks with Adam for everything else."""
+"""The optimizers of a run: Adam, AdamW, or Muon for the matrices of the gated blocks with Adam for everything else.
 
-from collections.abc import Sequence
+Each is a Cell that is called with the gradients of its `parameters`, in their order, and the learning rate.
+"""
 
+import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as its paper has them
 GATES = 4  # matrices that lie one upon the other in an LSTM's weight
 MOMENTUM = 0.95
 UPDATE_RMS = 0.2  # of a matrix's elements at learning rate 1, about what Adam's updates have
@@ -12,15 +15,16 @@ NEWTON_SCHULZ_STEPS = 5
 SMALLEST_NORM = 1e-12  # keeps a gradient of zeros from being divided by zero
 
 
-def make_optimizer(name: str, network: nn.Cell, rates: Sequence[float]) -> nn.Cell:
-    """The optimizer called `name` ("adam" or "muon") for a network, with one learning rate a step.
+def make_optimizer(name: str, network: nn.Cell, weight_decay: float = 0.0) -> nn.Cell:
+    """The optimizer called `name` ("adam", "adamw" or "muon") for a network.
 
-    It is called with the gradients of its `parameters`, in their order.
+    Weight decay is decoupled (Loshchilov & Hutter 2019, arXiv 1711.05101): before an update each weight with two
+    axes or more is multiplied by 1 - rate * weight_decay; biases and the slope of the PReLU are left alone.
     """
     parameters = list(network.trainable_params())
-    if name == "adam":
-        return nn.Adam(parameters, list(rates))
-    return MuonAndAdam(parameters, list(rates))
+    if name == "muon":
+        return MuonAndAdam(parameters, weight_decay)
+    return Adam(parameters, weight_decay)
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
@@ -39,7 +43,38 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     return x.swapaxes(1, 2) if upright else x
 
 
-class Muon(nn.Optimizer):
+class Adam(nn.Cell):
+    """Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1) by MindSpore's fused operator; AdamW with weight decay.
+
+    The operator adds epsilon before the bias correction of the second moment, the paper after it.
+    """
+
+    def __init__(self, parameters: list[Parameter], weight_decay: float = 0.0) -> None:
+        super().__init__(auto_prefix=False)  # or the network's parameters would change their names
+        self.parameters = ParameterTuple(parameters)
+        self.first_moments = self.parameters.clone("adam.first", init="zeros")
+        self.second_moments = self.parameters.clone("adam.second", init="zeros")
+        self.beta1_power = Parameter(Tensor(1.0, ms.float32), name="adam.beta1_power", requires_grad=False)
+        self.beta2_power = Parameter(Tensor(1.0, ms.float32), name="adam.beta2_power", requires_grad=False)
+        self.decays = _decays(parameters, weight_decay)
+        self.update = ops.Adam()
+
+    def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> bool:
+        """Take one step."""
+        beta1_power, beta2_power = self.beta1_power * BETA1, self.beta2_power * BETA2
+        ops.assign(self.beta1_power, beta1_power)
+        ops.assign(self.beta2_power, beta2_power)
+        for i in range(len(self.decays)):
+            parameter = self.parameters[i]
+            if self.decays[i] > 0:
+                ops.assign(parameter, parameter * (1 - rate * self.decays[i]))
+            moments = (self.first_moments[i], self.second_moments[i])
+            constants = (beta1_power, beta2_power, rate, BETA1, BETA2, EPSILON)
+            self.update(parameter, *moments, *constants, gradients[i])
+        return True
+
+
+class Muon(nn.Cell):
     """Nesterov momentum whose update is orthogonalized, matrix by matrix (Jordan et al. 2024).
 
     The update is scaled by 0.2 sqrt(max(rows, columns)), so that learning rates for Adam fit (Liu et al. 2025,
@@ -47,21 +82,19 @@ class Muon(nn.Optimizer):
     and gate is a matrix of its own.
     """
 
-    def __init__(self, parameters: list[Parameter], rates: list[float]) -> None:
-        super().__init__(rates, parameters)
-        self.moments = self._parameters.clone("muon", init="zeros")
-        for own in (self.global_step, self.learning_rate.learning_rate):
-            own.name = f"muon.{own.name}"  # Adam has the same names
+    def __init__(self, parameters: list[Parameter], weight_decay: float = 0.0) -> None:
+        super().__init__(auto_prefix=False)
+        self.parameters = ParameterTuple(parameters)
+        self.moments = self.parameters.clone("muon", init="zeros")
+        self.weight_decay = weight_decay
         shapes = [_matrices(parameter) for parameter in parameters]
         self.shapes = tuple(shapes)
         sizes = sorted({shape[1:] for shape in shapes})
         # Matrices of one size are orthogonalized together: many small products are slow.
         self.groups = tuple(tuple(i for i, shape in enumerate(shapes) if shape[1:] == size) for size in sizes)
 
-    def construct(self, gradients: tuple[Tensor, ...]) -> bool:
+    def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> bool:
         """Take one step."""
-        rate = self.get_lr()
-        self.assignadd(self.global_step, self.global_step_increase_tensor)
         directions: tuple[Tensor, ...] = ()
         for i in range(len(self.shapes)):
             moment = MOMENTUM * self.moments[i] + (1 - MOMENTUM) * gradients[i]
@@ -80,29 +113,36 @@ class Muon(nn.Optimizer):
         step = rate * (UPDATE_RMS * max(size[1], size[2]) ** 0.5) * orthogonalize(ops.cat(stack))
         start = 0
         for i in group:
-            parameter = self._parameters[i]
+            parameter = self.parameters[i]
+            kept = parameter if self.weight_decay == 0 else parameter * (1 - rate * self.weight_decay)
             end = start + self.shapes[i][0]
-            ops.assign(parameter, parameter - step[start:end].reshape(parameter.shape))
+            ops.assign(parameter, kept - step[start:end].reshape(parameter.shape))
             start = end
 
 
 class MuonAndAdam(nn.Cell):
     """Muon for the matrices of the gated blocks; Adam for vectors, the encoder and the head."""
 
-    def __init__(self, parameters: list[Parameter], rates: list[float]) -> None:
-        super().__init__(auto_prefix=False)  # or the network's parameters would change their names
+    def __init__(self, parameters: list[Parameter], weight_decay: float = 0.0) -> None:
+        super().__init__(auto_prefix=False)
         matrices = [parameter for parameter in parameters if _is_block_matrix(parameter)]
         others = [parameter for parameter in parameters if not _is_block_matrix(parameter)]
         self.count = len(matrices)
         self.parameters = ParameterTuple(matrices + others)
-        self.muon = Muon(matrices, rates)
-        self.adam = nn.Adam(others, rates)
+        self.muon = Muon(matrices, weight_decay)
+        self.adam = Adam(others, weight_decay)
 
-    def construct(self, gradients: tuple[Tensor, ...]) -> bool:
+    def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> bool:
         """Take one step."""
-        self.muon(gradients[: self.count])
-        self.adam(gradients[self.count :])
+        self.muon(gradients[: self.count], rate)
+        self.adam(gradients[self.count :], rate)
         return True
+
+
+def _decays(parameters: list[Parameter], weight_decay: float) -> tuple[float, ...]:
+    return tuple(
+        weight_decay if parameter.ndim >= 2 and "bias" not in parameter.name else 0.0 for parameter in parameters
+    )
 
 
 def _is_block_matrix(parameter: Parameter) -> bool:

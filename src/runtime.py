@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from src.errors import UserError
 
@@ -16,6 +17,7 @@ def prepare_environment() -> None:
 
     One OpenMP thread for each core that this process may use, waiting without spinning: a step takes
     about half the time that it takes with the defaults, which start far more threads than cores.
+    LOCAL_RANKS processes on this machine, which the distributed script sets, share the cores.
     Variables that the user has set stand. MindSpore's own log is kept to errors.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
@@ -54,8 +56,25 @@ def interrupts_held_back() -> Iterator[None]:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, which a container or taskset can make fewer than there are."""
-    return len(os.sched_getaffinity(0))
+    """Cores that this process may run on, which a container or taskset can make fewer than there are.
+
+    Several processes of one distributed run that may all run on the same cores get an equal part of them each.
+    """
+    sharing = os.environ.get("LOCAL_RANKS", "1")
+    return max(1, len(os.sched_getaffinity(0)) // max(1, int(sharing) if sharing.isdigit() else 1))
+
+
+def free_memory_bytes() -> int:
+    """Memory that programs can still take without swapping, as Linux estimates it."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024  # told in kB
+    raise RuntimeError("Expected a line MemAvailable in /proc/meminfo. Found none.")
+
+
+def stop_when_terminated() -> None:
+    """Let SIGTERM, with which job schedulers end a program, do what Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
 
 def start(device_target: str = "CPU", device_id: int = 0, *, graph_mode: bool = True) -> None:

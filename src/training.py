@@ -1,38 +1,42 @@
-"""A training run: epochs of steps, validation after each, checkpoints, a history, and its continuation."""
+"""A training run: updates, validation after every epoch, checkpoints, a history, and its continuation.
+
+Whatever a run will do next follows from its configuration, its data and its last checkpoint alone: every random
+choice of the data is a function of seed, epoch and position (src/data/plan.py), and nothing else is drawn once the
+weights are. So a run that was killed goes on as though nothing had happened.
+"""
 
 import dataclasses
 import json
-import math
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Tensor, nn
 from tqdm import tqdm
 
-from src import checkpoint
+from src import checkpoint, run_folder
 from src.audio import written_aside
-from src.config import Config
+from src.config import OPERATIONAL, Config
+from src.curves import Curves
 from src.data.data import Batch, TrainingData, validation_batches
 from src.errors import UserError
-from src.generatorloss import GeneratorLoss, paper_block_weights
+from src.health import Health, watched
 from src.metrics import best_permutation, si_snr
 from src.models.initial import start_as_mask
-from src.models.swave import Swave
-from src.network_define import NetworkWithLoss
-from src.optimizer import make_optimizer
-from src.runtime import seed_everything
-from src.schedule import learning_rates
-from src.trainonestep import TrainOneStepCell
+from src.pace import Pace, progress_bar
+from src.ranks import Ranks
+from src.run_folder import HISTORY, LATEST
+from src.runtime import interrupts_held_back, seed_everything
+from src.schedule import average_kept, epochs_without_improvement, learning_rates, plateau_factor
+from src.stepper import Stepper, StepResult
 
-LATEST = "latest.ckpt"
-BEST = "best.ckpt"
-HISTORY = "history.jsonl"
 VALIDATION_BATCH = 8  # pieces
-PATHS = (("data", "train"), ("data", "valid"))
 
 
 @dataclass
@@ -40,10 +44,23 @@ class Progress:
     """How far a run has come; stored in every checkpoint."""
 
     epochs_done: int = 0
-    steps_done: int = 0
+    batches_done: int = 0  # of one process in the epoch that is going on
+    steps_done: int = 0  # updates, those that were skipped included
+    loss_sum_db: float = 0.0  # over the updates that were made in the epoch that is going on
+    norm_sum: float = 0.0  # of the gradient, over the same
+    made: int = 0  # how many those are
+    skipped_before: int = 0  # of all skipped updates, those of earlier epochs
     best_si_snri_db: float | None = None  # on the validation set
     seconds: float = 0.0  # of training and validation, over all sittings
+    num_processes: int = 1
+    batches_per_epoch: int = 0  # of one process
+    health: Health = field(default_factory=Health)
     history: list[dict[str, Any]] = field(default_factory=list)  # one entry an epoch
+
+    @property
+    def scores_db(self) -> list[float]:
+        """The validation SI-SNR improvement after every epoch."""
+        return [entry["valid_si_snri_db"] for entry in self.history]
 
 
 class Separation(nn.Cell):
@@ -62,98 +79,178 @@ class Run:
     """A training run in an output folder; continues the one that it finds there.
 
     Raises `UserError` for data that does not fit the configuration, and if the folder holds a run with
-    another configuration.
+    another configuration, or another number of processes.
     """
 
-    def __init__(self, config: Config, output_dir: Path) -> None:
+    def __init__(self, config: Config, output_dir: Path, ranks: Ranks | None = None) -> None:
         self.config = config
         self.output_dir = output_dir
+        self.ranks = ranks or Ranks()
         settings = config.training
         _check_data_named(config)
         seed_everything(settings.seed)
-        model = config.model
-        self.data = TrainingData(
-            config.data.train,
-            config.data,
+        self.data = self._open_data()
+        self._validation_pieces()  # complains now, and not after the first epoch
+        self.steps_per_epoch = self.data.batches_per_epoch // settings.accumulation
+        if self.steps_per_epoch == 0:
+            raise UserError(
+                f"training.accumulation: found {settings.accumulation}, expected at most the "
+                f"{self.data.batches_per_epoch} batches of an epoch"
+            )
+        self.rates = learning_rates(settings, self.steps_per_epoch)
+        self.stepper = Stepper(config, self.ranks.size)
+        if settings.initial_values == "mask":
+            start_as_mask(self.stepper.network, np.random.default_rng(settings.seed))
+        self.stepper.set_averages()
+        self.progress = Progress(
+            num_processes=self.ranks.size,
+            batches_per_epoch=self.data.batches_per_epoch,
+            health=Health.of_precision(settings.amp),
+        )
+        self._begin_or_continue()
+        self.separation = Separation(self.stepper.averaged or self.stepper.network)
+        self.pace = Pace(settings.batch_size * settings.accumulation * self.ranks.size, config.data.segment_seconds)
+        self._counted_until = self._saved_at = time.monotonic()
+
+    def run(self) -> Progress:
+        """Train until the last epoch is done, or early stopping ends the run.
+
+        After Ctrl-C the last update is saved before the program ends.
+        """
+        total = self.config.training.epochs * self.steps_per_epoch
+        first, progress, folder = self.ranks.is_first, self.progress, self.output_dir
+        self._counted_until = self._saved_at = time.monotonic()
+        with (
+            Curves(folder, progress.steps_done, _warn, title=str(folder)) if first else nullcontext() as curves,
+            progress_bar(total, progress.steps_done, disable=not first) as bar,
+        ):
+            try:
+                while progress.epochs_done < self.config.training.epochs and not self._stops_early():
+                    self._train_epoch(bar, curves)
+                    self._finish_epoch(curves)
+            except KeyboardInterrupt:
+                self._save()
+                raise
+        return progress
+
+    def _open_data(self) -> TrainingData:
+        settings, model = self.config.training, self.config.model
+        return TrainingData(
+            self.config.data.train,
+            self.config.data,
             settings.batch_size,
             settings.seed,
+            (self.ranks.rank, self.ranks.size),
             num_epochs=settings.epochs,
             num_speakers=model.num_speakers,
             sample_rate=model.sample_rate,
         )
-        self._validation_pieces()  # complains now, and not after the first epoch
-        self.network = Swave(config.model)
-        if settings.initial_values == "mask":
-            start_as_mask(self.network, np.random.default_rng(settings.seed))
-        rates = learning_rates(settings, self.data.batches_per_epoch)
-        self.optimizer = make_optimizer(settings.optimizer, self.network, rates.tolist())
-        self.progress = Progress()
-        if (output_dir / LATEST).exists():
-            self._continue_from(output_dir / LATEST)
-        # Only now, so that the graphs are compiled with the weights that were loaded.
-        weights = settings.block_weights or paper_block_weights(config.model.num_pairs)
-        loss = GeneratorLoss(config.model.num_speakers, weights)
-        self.step = TrainOneStepCell(NetworkWithLoss(self.network, loss), self.optimizer, settings.clip_norm)
-        self.separation = Separation(self.network)
 
-    def run(self) -> Progress:
-        """Train until the last epoch of the configuration is done."""
-        epochs, batches = self.config.training.epochs, self.data.batches_per_epoch
-        with tqdm(total=epochs * batches, initial=self.progress.steps_done, unit="step", desc="training") as bar:
-            for epoch in range(self.progress.epochs_done, epochs):
-                self._run_epoch(epoch, bar)
-        return self.progress
+    def _train_epoch(self, bar: "tqdm[Any]", curves: Curves | None) -> None:
+        """The updates of the epoch that are not done yet."""
+        settings, progress = self.config.training, self.progress
+        self.stepper.begin_training()
+        batches = self.data.epoch(progress.epochs_done, progress.batches_done)
+        steps_left = self.steps_per_epoch - progress.batches_done // settings.accumulation
+        batches = watched(batches, settings.data_timeout_seconds, self.config.data.train)
+        for group in _groups(batches, settings.accumulation, steps_left):
+            with interrupts_held_back():
+                rate = self._rate()
+                kept = average_kept(settings.average_decay, progress.steps_done)
+                result = self.stepper.take(group, rate, kept, progress.health.loss_scale)
+                self._count(result)
+            self._show(result, rate, bar, curves)
+            progress.health.check(settings.skipped_in_a_row, progress.steps_done, self.output_dir / LATEST)
+            self._save_in_time()
 
-    def _run_epoch(self, epoch: int, bar: "tqdm[Any]") -> None:
-        started = time.monotonic()
-        losses, norms = self._train(epoch, bar)
-        si_snri_db = self._validate()
+    def _rate(self) -> float:
+        """The learning rate of the next update."""
+        factor = plateau_factor(self.config.training, self.progress.scores_db)
+        return float(self.rates[self.progress.steps_done]) * factor
+
+    def _count(self, result: StepResult) -> None:
         progress = self.progress
-        progress.epochs_done = epoch + 1
-        progress.steps_done += len(losses)
-        progress.seconds += time.monotonic() - started
-        progress.history.append(
-            {
-                "epoch": epoch + 1,
-                "step": progress.steps_done,
-                "train_loss_db": round(float(np.mean(losses)), 4),
-                "gradient_norm": round(float(np.mean(norms)), 4),
-                "valid_si_snri_db": round(si_snri_db, 4),
-                "seconds": round(progress.seconds, 1),
-            }
-        )
-        bar.set_postfix(train_loss=f"{np.mean(losses):.2f} dB", valid_si_snri=f"{si_snri_db:.2f} dB")
-        self._save(si_snri_db)
+        progress.steps_done += 1
+        progress.batches_done += self.config.training.accumulation
+        if progress.health.observe(*result):
+            progress.loss_sum_db += result.loss_db
+            progress.norm_sum += result.gradient_norm
+            progress.made += 1
+        self._count_time()
+        self.pace.step()
 
-    def _train(self, epoch: int, bar: "tqdm[Any]") -> tuple[list[float], list[float]]:
-        """One epoch's losses in dB and gradient norms, one a step."""
-        self.step.set_train(True)
-        losses, norms = [], []
-        for mixture, sources, num_samples in self.data.epoch(epoch):
-            loss, norm = self.step(Tensor(mixture), Tensor(sources), Tensor(num_samples))
-            losses.append(float(loss))
-            norms.append(float(norm))
-            if not math.isfinite(losses[-1]):
-                raise UserError(
-                    f"the loss is {losses[-1]} at step {self.progress.steps_done + len(losses)}: "
-                    f"a smaller training.learning_rate may help; {self.output_dir / LATEST} is from before"
-                )
-            bar.update()
-        return losses, norms
+    def _count_time(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds += now - self._counted_until
+        self._counted_until = now
+
+    def _show(self, result: StepResult, rate: float, bar: "tqdm[Any]", curves: Curves | None) -> None:
+        if curves is None:
+            return
+        progress = self.progress
+        epochs_left = self.config.training.epochs - progress.epochs_done
+        steps_left = len(self.rates) - progress.steps_done
+        mean = progress.loss_sum_db / max(1, progress.made)
+        bar.set_postfix_str(self.pace.postfix(steps_left, epochs_left, mean), refresh=False)
+        bar.update()
+        values = {"loss_db": result.loss_db, "gradient_norm": result.gradient_norm, "learning_rate": rate}
+        curves.step(progress.steps_done, values)
+        if progress.health.skipped_in_a_row:
+            _warn(
+                f"step {progress.steps_done}: loss {result.loss_db}, gradient norm {result.gradient_norm}: "
+                f"skipped, {progress.health.skipped} in all"
+            )
+
+    def _finish_epoch(self, curves: Curves | None) -> None:
+        """Validate, write the history and the checkpoints."""
+        with self.pace.pause():
+            si_snri_db = self._validate()
+        with interrupts_held_back():
+            entry = self._close_epoch(si_snri_db)
+            if curves is not None:
+                self._save_epoch(entry["epoch"])
+                curves.epoch(entry, self.progress.history)
+
+    def _close_epoch(self, si_snri_db: float) -> dict[str, Any]:
+        progress = self.progress
+        self._count_time()
+        rate = float(self.rates[progress.steps_done - 1]) * plateau_factor(self.config.training, progress.scores_db)
+        entry = {
+            "epoch": progress.epochs_done + 1,
+            "step": progress.steps_done,
+            "train_loss_db": _rounded(progress.loss_sum_db, progress.made),
+            "gradient_norm": _rounded(progress.norm_sum, progress.made),
+            "learning_rate": float(f"{rate:.4g}"),
+            "valid_si_snri_db": round(si_snri_db, 4),
+            "skipped": progress.health.skipped - progress.skipped_before,
+            "seconds": round(progress.seconds, 1),
+            "seconds_per_step": _significant(self.pace.seconds_per_step),
+            "examples_per_second": _significant(self.pace.examples_per_second),
+            "audio_seconds_per_second": _significant(self.pace.audio_seconds_per_second),
+        }
+        progress.history.append(entry)
+        progress.best_si_snri_db = max(progress.scores_db)
+        progress.epochs_done += 1
+        progress.batches_done = progress.made = 0
+        progress.loss_sum_db = progress.norm_sum = 0.0
+        progress.skipped_before = progress.health.skipped
+        return entry
 
     def _validate(self) -> float:
         """Mean SI-SNR improvement in dB over one piece of every validation mixture."""
         self.separation.set_train(False)
-        improvements: list[float] = []
-        for (mixture, sources, num_samples), count in self._validation_pieces():
-            tracks = self.separation(Tensor(mixture)).asnumpy()
-            for example in range(count):
-                true = slice(0, num_samples[example])
-                references = sources[example, :, true]
-                _, values = best_permutation(references, tracks[example, :, true])
-                scores = values - si_snr(references, mixture[example, true])
-                improvements += scores[np.isfinite(scores)].tolist()
-        return float(np.mean(improvements))
+        ranks, improvements = self.ranks, []
+        for number, ((mixture, sources, num_samples), count) in enumerate(self._validation_pieces()):
+            scores = np.zeros((VALIDATION_BATCH, self.config.model.num_speakers), np.float32)
+            if number % ranks.size == ranks.rank:
+                tracks = self.separation(Tensor(mixture)).asnumpy()
+                for example in range(count):
+                    scores[example] = _improvement(
+                        mixture[example], sources[example], tracks[example], num_samples[example]
+                    )
+            improvements.append(scores[:count])
+        every = ranks.sum(np.concatenate(improvements))  # zero but for the process whose turn it was
+        return float(np.mean(every[np.isfinite(every)], dtype=np.float64))
 
     def _validation_pieces(self) -> Iterator[tuple[Batch, int]]:
         model, data = self.config.model, self.config.data
@@ -165,35 +262,96 @@ class Run:
             sample_rate=model.sample_rate,
         )
 
-    def _save(self, si_snri_db: float) -> None:
-        """Write the history, the best and the latest checkpoint; the latest last, since it says what is done."""
-        best = self.progress.best_si_snri_db
-        is_best = best is None or si_snri_db > best
-        if is_best:
-            self.progress.best_si_snri_db = si_snri_db
-        progress = dataclasses.asdict(self.progress)
-        weights = list(self.network.get_parameters())
-        _write_history(self.output_dir / HISTORY, self.progress.history)
-        if is_best:
-            checkpoint.save(self.output_dir / BEST, weights, self.config, progress)
-        checkpoint.save(self.output_dir / LATEST, self._state(), self.config, progress)
+    def _stops_early(self) -> bool:
+        limit = self.config.training.early_stopping_epochs
+        waited = epochs_without_improvement(self.progress.scores_db)
+        stops = 0 < limit <= waited
+        if stops and self.ranks.is_first:
+            tqdm.write(f"stopped early: nothing better on the validation set for {waited} epochs")
+        return stops
 
-    def _state(self) -> list[Parameter]:
-        """Everything that the next step depends on: weights, the optimizer's moments and counters."""
-        weights = list(self.network.get_parameters())
-        names = {weight.name for weight in weights}
-        return weights + [p for p in self.optimizer.get_parameters() if p.name not in names]
+    def _save_epoch(self, epoch: int) -> None:
+        """The history, the weights if they are among the best, and the latest checkpoint last: it says what is done."""
+        progress = self.progress
+        best = run_folder.best_epochs(progress.scores_db, self.config.training.keep_best)
+        _write_history(self.output_dir / HISTORY, progress.history)
+        if epoch in best:
+            path = run_folder.best_path(self.output_dir, epoch)
+            checkpoint.save(path, self.stepper.weights, self.config, dataclasses.asdict(progress))
+        if epoch == best[0]:
+            run_folder.name_best(self.output_dir, epoch)
+        self._save()
+        run_folder.tidy(self.output_dir, best)
 
-    def _continue_from(self, path: Path) -> None:
-        values, config, progress = checkpoint.read(path)
-        _check_same_run(self.config, config, path)
-        checkpoint.load_into(values, self._state(), path)
-        self.progress = Progress(**progress)
+    def _save_in_time(self) -> None:
+        minutes = self.config.training.save_minutes
+        if minutes and time.monotonic() - self._saved_at >= 60 * minutes:
+            with self.pace.pause(ends_epoch=False):
+                self._save()
+
+    def _save(self) -> None:
+        """Write the latest checkpoint; the one before keeps the name `previous`."""
+        if not self.ranks.is_first:
+            return
+        with interrupts_held_back():
+            self._count_time()
+            checkpoint.save(
+                self.output_dir / LATEST,
+                self.stepper.state,
+                self.config,
+                dataclasses.asdict(self.progress),
+                before_rename=lambda: run_folder.keep_previous(self.output_dir),
+            )
+        self._saved_at = time.monotonic()
+
+    def _begin_or_continue(self) -> None:
+        """Load the latest checkpoint, if there is one, in the first process, and give every process the same."""
+        if self.ranks.is_first:
+            self._continue()
+        self.ranks.share(self.stepper.state)
+        self.progress = _progress_from(json.loads(self.ranks.share_text(json.dumps(dataclasses.asdict(self.progress)))))
+
+    def _continue(self) -> None:
+        found = run_folder.read_latest(self.output_dir, checkpoint.read)
+        if found is None:
+            return
+        stored, path = found
+        _check_same_run(self.config, stored.config, path)
+        progress = _progress_from(stored.progress)
+        _check_same_data(self.progress, progress, path)
+        checkpoint.load_into(stored.values, self.stepper.state, path)
+        if path.name != LATEST and (self.output_dir / LATEST).exists():
+            run_folder.put_damaged_aside(self.output_dir)
+        self.progress = progress
+        sys.stderr.write(f"going on from {path}: epoch {progress.epochs_done + 1}, step {progress.steps_done}\n")
 
 
-def train(config: Config, output_dir: Path) -> Progress:
-    """Train, or go on training, and leave `best.ckpt`, `latest.ckpt` and `history.jsonl` in `output_dir`."""
-    return Run(config, output_dir).run()
+def train(config: Config, output_dir: Path, ranks: Ranks | None = None, *, restart: bool = False) -> Progress:
+    """Train, or go on training, and leave checkpoints, history and curves in `output_dir` (src/run_folder.py).
+
+    `restart` begins anew, and moves what was there into a folder beside.
+    """
+    if ranks is not None and not ranks.is_first:
+        return Run(config, output_dir, ranks).run()
+    with run_folder.claimed(output_dir):
+        if restart:
+            moved = run_folder.set_aside(output_dir)
+            if moved:
+                sys.stderr.write(f"the run that was there is now in {moved}\n")
+        return Run(config, output_dir, ranks).run()
+
+
+def _improvement(mixture: Any, sources: Any, tracks: Any, num_samples: int) -> Any:
+    """SI-SNR improvement of every source in dB, [C], over the true samples."""
+    references, true = sources[:, :num_samples], slice(0, num_samples)
+    _, values = best_permutation(references, tracks[:, true])
+    return values - si_snr(references, mixture[true])
+
+
+def _groups(batches: Iterator[Batch], size: int, count: int) -> Iterable[list[Batch]]:
+    """The first `count` groups of `size` batches each."""
+    for _ in range(count):
+        yield list(islice(batches, size))
 
 
 def _check_data_named(config: Config) -> None:
@@ -203,15 +361,49 @@ def _check_data_named(config: Config) -> None:
 
 
 def _check_same_run(wanted: Config, found: Config, path: Path) -> None:
-    """Moved data sets are the same run; anything else that differs is not."""
+    """Moved data sets and another interval of saving are the same run; what changes the weights is not."""
     for section in ("model", "data", "training"):
         before = dataclasses.asdict(getattr(found, section))
         for name, value in dataclasses.asdict(getattr(wanted, section)).items():
-            if before[name] != value and (section, name) not in PATHS:
-                raise UserError(
-                    f"{path}: a run with {section}.{name} = {before[name]} was begun here, now it is {value}: "
-                    f"choose another output folder, or remove this one to begin anew"
-                )
+            if before[name] == value or (section, name) in OPERATIONAL:
+                continue
+            if name == "epochs" and value > before[name] and _may_be_longer(wanted):
+                continue
+            raise UserError(
+                f"{path}: a run with {section}.{name} = {before[name]} was begun here, now it is {value}: "
+                f"choose another --output_dir, or --restart to begin anew"
+            )
+
+
+def _may_be_longer(config: Config) -> bool:
+    """Whether the epochs so far would have been the same with more of them to come."""
+    return config.training.schedule != "cosine" and config.data.pitch_ratio_first == config.data.pitch_ratio_last
+
+
+def _check_same_data(wanted: Progress, found: Progress, path: Path) -> None:
+    for name, words in (("num_processes", "processes"), ("batches_per_epoch", "batches in an epoch")):
+        before, now = getattr(found, name), getattr(wanted, name)
+        if before != now:
+            raise UserError(
+                f"{path}: a run with {before} {words} was begun here, now there are {now}: "
+                f"use the same data and processes, choose another --output_dir, or --restart to begin anew"
+            )
+
+
+def _progress_from(values: dict[str, Any]) -> Progress:
+    return Progress(**{**values, "health": Health(**values["health"])})
+
+
+def _rounded(total: float, count: int) -> float | None:
+    return round(total / count, 4) if count else None
+
+
+def _significant(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.3g}")
+
+
+def _warn(message: str) -> None:
+    tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
 def _write_history(path: Path, history: list[dict[str, Any]]) -> None:

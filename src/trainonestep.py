@@ -1,6 +1,11 @@
-"""One step of training as one Cell: gradient, clip by the global norm, update."""
+"""One step of training as one Cell: gradient, mean over the processes, clip by the global norm, update.
 
-from mindspore import Tensor, nn, ops
+An update is skipped, on all processes alike, where loss or gradient are not finite.
+"""
+
+from mindspore import ParameterTuple, Tensor, nn, ops
+
+NUM_CONTROLS = 3  # learning rate, part of the weights' averages that is kept, scale of the loss
 
 
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
@@ -11,24 +16,122 @@ def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     return ops.sqrt(total)
 
 
-class TrainOneStepCell(nn.Cell):
-    """(mixture, sources, true lengths) -> (loss, norm of the gradient before clipping), both scalars.
+class ScaledLoss(nn.Cell):
+    """The loss times a scale, which is what the gradient is taken of."""
 
-    The gradient is scaled so that its global norm is at most `clip_norm` (Pascanu, Mikolov, Bengio 2013,
-    arXiv 1211.5063, section 3.2), then the optimizer updates the weights.
+    def __init__(self, network_with_loss: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network_with_loss = network_with_loss
+
+    def construct(self, mixture: Tensor, sources: Tensor, num_samples: Tensor, scale: Tensor) -> Tensor:
+        """As the network with its loss, and the scale, a scalar."""
+        return self.network_with_loss(mixture, sources, num_samples) * scale
+
+
+class Update(nn.Cell):
+    """(loss, gradients, divisor, controls) -> (loss, norm of the gradient before clipping), both of all processes.
+
+    The gradients are averaged over the processes and divided by `divisor`. If loss and norm are finite, they are
+    scaled so that their global norm is at most `clip_norm` (Pascanu, Mikolov, Bengio 2013, arXiv 1211.5063,
+    section 3.2), the optimizer updates the weights, and the averages follow them. If not, nothing changes. Every
+    process sees the same loss and norm, so all of them decide alike.
+
+    Args:
+        optimizer: one of src/optimizer.py.
+        clip_norm: largest global norm.
+        averages: moving averages of the optimizer's parameters, in their order; None: none are kept.
+        num_processes: with more than one, MindSpore's communication must have been started.
     """
 
-    def __init__(self, network_with_loss: nn.Cell, optimizer: nn.Cell, clip_norm: float) -> None:
-        super().__init__(auto_prefix=False)
-        self.network_with_loss = network_with_loss  # a child, so that set_train reaches the network
+    def __init__(
+        self, optimizer: nn.Cell, clip_norm: float, averages: ParameterTuple | None = None, num_processes: int = 1
+    ) -> None:
+        super().__init__(auto_prefix=False)  # or the network's parameters would change their names
         self.optimizer = optimizer
         self.clip_norm = clip_norm
-        self.loss_and_gradients = ops.value_and_grad(network_with_loss, None, optimizer.parameters)
+        self.averages = averages if averages is not None else ()
+        self.num_processes = num_processes
+        if num_processes > 1:
+            self.mean_gradients = nn.DistributedGradReducer(optimizer.parameters, mean=True, degree=num_processes)
+            self.sum_losses = ops.AllReduce()
 
-    def construct(self, mixture: Tensor, sources: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one step on a batch."""
-        loss, gradients = self.loss_and_gradients(mixture, sources, num_samples)
-        norm = global_norm(gradients)
-        scale = self.clip_norm / ops.maximum(norm, Tensor(self.clip_norm))
-        self.optimizer(tuple(gradient * scale for gradient in gradients))
+    def construct(
+        self, loss: Tensor, gradients: tuple[Tensor, ...], divisor: Tensor, controls: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Controls [3]: learning rate, part of the averages that is kept, and the scale, used elsewhere."""
+        if self.num_processes > 1:
+            gradients = self.mean_gradients(gradients)
+            loss = self.sum_losses(loss) / self.num_processes
+        loss = loss / divisor
+        norm = global_norm(gradients) / divisor
+        if ops.isfinite(loss + norm):
+            scale = self.clip_norm / (divisor * ops.maximum(norm, Tensor(self.clip_norm)))
+            scaled: tuple[Tensor, ...] = ()
+            for gradient in gradients:
+                scaled = scaled + (gradient * scale,)
+            self.optimizer(scaled, controls[0])
+            self._follow(controls[1])
+        return loss, norm
+
+    def _follow(self, kept: Tensor) -> None:
+        for i in range(len(self.averages)):
+            average = self.averages[i]
+            ops.assign(average, kept * average + (1 - kept) * self.optimizer.parameters[i])
+
+
+class TrainOneStepCell(nn.Cell):
+    """(mixture, sources, true lengths, controls) -> (loss in dB, norm of the gradient before clipping), scalars.
+
+    The loss is multiplied by the scale in `controls` before the gradient is taken, and both are divided by it
+    afterwards, which keeps small gradients alive in float16.
+    """
+
+    def __init__(self, network_with_loss: nn.Cell, update: Update) -> None:
+        super().__init__(auto_prefix=False)
+        self.network_with_loss = network_with_loss  # a child, so that set_train reaches the network
+        self.update = update
+        self.loss_and_gradients = ops.value_and_grad(ScaledLoss(network_with_loss), None, update.optimizer.parameters)
+
+    def construct(
+        self, mixture: Tensor, sources: Tensor, num_samples: Tensor, controls: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Take one step on a batch; controls [3] as in `Update`."""
+        scale = controls[2]
+        loss, gradients = self.loss_and_gradients(mixture, sources, num_samples, scale)
+        return self.update(loss, gradients, scale, controls)
+
+
+class GradientSum(nn.Cell):
+    """(mixture, sources, true lengths, controls) -> the batch's loss in dB; its gradient is added to `sums`."""
+
+    def __init__(self, network_with_loss: nn.Cell, parameters: ParameterTuple, sums: ParameterTuple) -> None:
+        super().__init__(auto_prefix=False)
+        self.network_with_loss = network_with_loss
+        self.sums = sums
+        self.loss_and_gradients = ops.value_and_grad(ScaledLoss(network_with_loss), None, parameters)
+
+    def construct(self, mixture: Tensor, sources: Tensor, num_samples: Tensor, controls: Tensor) -> Tensor:
+        """Add one batch; controls [3] as in `Update`."""
+        loss, gradients = self.loss_and_gradients(mixture, sources, num_samples, controls[2])
+        for i in range(len(gradients)):
+            ops.assign_add(self.sums[i], gradients[i])
+        return loss
+
+
+class UpdateFromSums(nn.Cell):
+    """(sum of the scaled losses, number of batches, controls) -> as `TrainOneStepCell`; the sums begin anew."""
+
+    def __init__(self, update: Update, sums: ParameterTuple) -> None:
+        super().__init__(auto_prefix=False)
+        self.update = update
+        self.sums = sums
+
+    def construct(self, loss_sum: Tensor, count: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
+        """Update with the mean gradient of `count` batches."""
+        gradients: tuple[Tensor, ...] = ()
+        for parameter in self.sums:
+            gradients = gradients + (parameter * 1.0,)  # a copy: the sums are cleared below
+        loss, norm = self.update(loss_sum, gradients, count * controls[2], controls)
+        for parameter in self.sums:
+            ops.assign(parameter, ops.zeros_like(parameter))
         return loss, norm

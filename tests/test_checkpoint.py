@@ -22,7 +22,8 @@ def saved(tmp_path):
 
 def test_weights_configuration_and_progress_come_back(saved):
     path, network = saved
-    values, config, progress = checkpoint.read(path)
+    values, config, progress, version = checkpoint.read(path)
+    assert version.startswith("0.2.0")
     assert config == Config(model=SMALL)
     assert progress == {"epochs_done": 3}
     assert sorted(values) == sorted(p.name for p in network.get_parameters())
@@ -88,7 +89,7 @@ def test_a_checkpoint_of_other_software(tmp_path):
 
 def test_another_shape_is_refused_before_anything_changes(saved):
     path, _ = saved
-    values, _, _ = checkpoint.read(path)
+    values = checkpoint.read(path).values
     wider = Swave(ModelConfig(num_filters=16, kernel_size=4, hidden_size=6, num_pairs=1, chunk_frames=10))
     before = {p.name: p.asnumpy().copy() for p in wider.get_parameters()}
     with pytest.raises(UserError, match=r"has shape \(2, 16, 16\), expected \(2, 24, 16\)"):
@@ -99,7 +100,7 @@ def test_another_shape_is_refused_before_anything_changes(saved):
 
 def test_a_deeper_network_is_refused(saved):
     path, _ = saved
-    values, _, _ = checkpoint.read(path)
+    values = checkpoint.read(path).values
     deeper = Swave(ModelConfig(num_filters=16, kernel_size=4, hidden_size=4, num_pairs=2, chunk_frames=10))
     with pytest.raises(UserError, match=r"found no '.*1.*' in this checkpoint"):
         checkpoint.load_into(values, deeper.get_parameters(), path)

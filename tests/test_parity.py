@@ -10,11 +10,12 @@ modes and parameters: 1e-7 for outputs, 6e-6 for gradients, 2.5e-4 dB for the lo
 
 import numpy as np
 import pytest
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
 from src.network_define import NetworkWithLoss
+from src.optimizer import make_optimizer
 from src.runtime import start
-from src.trainonestep import TrainOneStepCell
+from src.trainonestep import TrainOneStepCell, Update
 from tests.twin import cases, product
 from tests.twin.cases import CASES, CHECKED_STEPS, TRAINING_CASE, TRAINING_STEPS, relative_error
 
@@ -98,8 +99,9 @@ def training():
     start("CPU", graph_mode=True)
     network, loss = product.make_network(TRAINING_CASE), product.make_loss(TRAINING_CASE)
     batch = product.tensors(TRAINING_CASE)
-    optimizer = nn.Adam(network.trainable_params(), cases.LEARNING_RATE)
-    train_step = TrainOneStepCell(NetworkWithLoss(network, loss), optimizer, cases.CLIP_NORM).set_train()
+    update = Update(make_optimizer("adam", network), cases.CLIP_NORM)
+    train_step = TrainOneStepCell(NetworkWithLoss(network, loss), update).set_train()
+    controls = Tensor([cases.LEARNING_RATE, 0.0, 1.0])
     gradients = product.Gradients(network, loss)
     steps = {}
     for step in range(1, TRAINING_STEPS + 1):
@@ -109,7 +111,7 @@ def training():
             product.set_weights(network, stored_step(step)[0])
             found["at_twins"] = product.forward_and_gradient(gradients, batch)
             product.set_weights(network, found["weights"])
-        found["loss"], found["norm"] = (float(value.asnumpy()) for value in train_step(*batch))
+        found["loss"], found["norm"] = (float(value.asnumpy()) for value in train_step(*batch, controls))
         steps[step] = found
     return steps
 

@@ -3,15 +3,16 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from src import metrics
 from src.config import ModelConfig
 from src.generatorloss import GeneratorLoss, paper_block_weights
 from src.models.swave import Swave
 from src.network_define import NetworkWithLoss
+from src.optimizer import Adam
 from src.runtime import seed_everything, start
-from src.trainonestep import TrainOneStepCell, global_norm
+from src.trainonestep import GradientSum, TrainOneStepCell, Update, UpdateFromSums, global_norm
 from tests.synthetic import voice
 
 RATE = 1e-2
@@ -43,34 +44,122 @@ def adam(gradients):
     return weights
 
 
-@pytest.mark.parametrize("graph_mode", [False, True])
-def test_steps_are_adams_on_clipped_gradients(graph_mode):
-    start("CPU", graph_mode=graph_mode)
+def make_step(network, averages=None):
+    update = Update(Adam(network.trainable_params()), 5.0, averages)
+    return TrainOneStepCell(network, update).set_train()
+
+
+def averages_of(network):
+    return ParameterTuple(network.trainable_params()).clone("average", init="same")
+
+
+def controls(rate=RATE, kept=0.0, scale=1.0):
+    return Tensor([rate, kept, scale], ms.float32)
+
+
+def batch(gradient, loss=0.0):
+    """Inputs whose gradient is this, [7], and whose loss at weights of zero is this."""
+    first, second = np.split(np.asarray(gradient, np.float32), [3])
+    return Tensor(first), Tensor(second.reshape(2, 2)), Tensor(loss, ms.float32)
+
+
+def weights_of(network):
+    return np.concatenate([network.first.asnumpy(), network.second.asnumpy().ravel()])
+
+
+def clip(gradient):
+    return gradient * min(1, 5 / np.linalg.norm(gradient))
+
+
+@pytest.fixture(params=[False, True], ids=["pynative", "graph"])
+def graph_mode(request):
+    start("CPU", graph_mode=request.param)
+
+
+@pytest.mark.usefixtures("graph_mode")
+@pytest.mark.parametrize("scale", [1.0, 1024.0])
+def test_steps_are_adams_on_clipped_gradients_whatever_the_loss_scale(scale):
     network = Quadratic()
-    step = TrainOneStepCell(network, nn.Adam(network.trainable_params(), RATE), clip_norm=5.0).set_train()
+    step = make_step(network)
     rng = np.random.default_rng(15)
     clipped = []
     for number, size in enumerate([0.1, 40.0, 1.0, 7.0]):
         gradient = size * rng.standard_normal(7)
-        loss, norm = step(
-            Tensor(gradient[:3], ms.float32), Tensor(gradient[3:].reshape(2, 2), ms.float32), Tensor(float(number))
-        )
-        length = np.linalg.norm(gradient)
+        loss, norm = step(*batch(gradient, float(number)), controls(scale=scale))
         weights = adam(clipped) if clipped else np.zeros(7)
-        assert float(norm.asnumpy()) == pytest.approx(length, rel=1e-5)
+        assert float(norm.asnumpy()) == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
         assert float(loss.asnumpy()) == pytest.approx(weights @ gradient + number, abs=1e-5)
-        clipped.append(gradient * min(1, 5 / length))
-        found = np.concatenate([network.first.asnumpy(), network.second.asnumpy().ravel()])
-        np.testing.assert_allclose(found, adam(clipped), atol=1e-6)
+        clipped.append(clip(gradient))
+        np.testing.assert_allclose(weights_of(network), adam(clipped), atol=1e-6)
+
+
+@pytest.mark.usefixtures("graph_mode")
+def test_the_rate_is_that_of_the_call():
+    network = Quadratic()
+    step = make_step(network)
+    for rate in (1e-2, 0.0, 3e-3):  # Adam on an unchanging gradient moves every weight by the rate
+        before = weights_of(network)
+        step(*batch(np.ones(7)), controls(rate=rate))
+        np.testing.assert_allclose(before - weights_of(network), rate, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("graph_mode")
+@pytest.mark.parametrize("bad", ["loss", "gradient", "norm"])
+def test_an_update_that_is_not_finite_changes_nothing_and_the_next_is_as_if_it_had_not_been(bad):
+    network = Quadratic()
+    averages = averages_of(network)
+    step = make_step(network, averages)
+    good = [np.full(7, 0.5), np.arange(7.0)]
+    step(*batch(good[0]), controls())
+    spoiled = np.ones(7)
+    spoiled[4] = {"loss": 1.0, "gradient": np.nan, "norm": 1e30}[bad]
+    kept = [p.asnumpy().copy() for p in (*network.trainable_params(), *averages)]
+    loss, norm = step(*batch(spoiled, np.inf if bad == "loss" else 0.0), controls())
+    assert not np.isfinite(float(loss.asnumpy()) + float(norm.asnumpy()))
+    for before, now in zip(kept, (*network.trainable_params(), *averages), strict=True):
+        np.testing.assert_array_equal(now.asnumpy(), before)
+    step(*batch(good[1]), controls())
+    np.testing.assert_allclose(weights_of(network), adam([clip(gradient) for gradient in good]), atol=1e-6)
+
+
+@pytest.mark.usefixtures("graph_mode")
+def test_averages_follow_the_weights():
+    network = Quadratic()
+    averages = averages_of(network)
+    step = make_step(network, averages)
+    expected = np.zeros(7)
+    for kept in (0.1, 0.5, 0.9):
+        step(*batch(np.arange(7.0) + 1), controls(kept=kept))
+        expected = kept * expected + (1 - kept) * weights_of(network)
+        found = np.concatenate([average.asnumpy().ravel() for average in averages])
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("graph_mode")
+@pytest.mark.parametrize("scale", [1.0, 64.0])
+def test_summed_gradients_make_the_update_of_their_mean(scale):
+    network, together = Quadratic(), Quadratic()
+    update = Update(Adam(network.trainable_params()), 5.0)
+    sums = update.optimizer.parameters.clone("sum", init="zeros")
+    add, finish = GradientSum(network, update.optimizer.parameters, sums), UpdateFromSums(update, sums)
+    step = make_step(together)
+    rng = np.random.default_rng(3)
+    for _ in range(3):
+        gradients, losses = 4 * rng.standard_normal((3, 7)), rng.standard_normal(3)
+        total = sum(add(*batch(g, loss), controls(scale=scale)) for g, loss in zip(gradients, losses, strict=True))
+        found = finish(total, Tensor(3.0, ms.float32), controls(scale=scale))
+        expected = step(*batch(gradients.mean(0), losses.mean()), controls())
+        for ours, one in zip(found, expected, strict=True):
+            assert float(ours.asnumpy()) == pytest.approx(float(one.asnumpy()), rel=1e-4, abs=1e-5)
+        np.testing.assert_allclose(weights_of(network), weights_of(together), atol=1e-6)
 
 
 def test_a_zero_gradient_moves_nothing():
     start("CPU", graph_mode=False)
     network = Quadratic()
-    step = TrainOneStepCell(network, nn.Adam(network.trainable_params(), RATE), clip_norm=5.0)
-    loss, norm = step(Tensor(np.zeros(3), ms.float32), Tensor(np.zeros((2, 2)), ms.float32), Tensor(2.0))
+    loss, norm = make_step(network)(*batch(np.zeros(7), 2.0), controls())
     assert (float(loss.asnumpy()), float(norm.asnumpy())) == (2.0, 0.0)
-    np.testing.assert_array_equal(network.first.asnumpy(), 0)
+    np.testing.assert_array_equal(weights_of(network), 0)
 
 
 def test_the_global_norm_is_that_of_all_elements():
@@ -88,15 +177,15 @@ def test_seventy_steps_learn_two_mixtures_by_heart():
         num_filters=64, kernel_size=8, hidden_size=32, num_pairs=2, segment_seconds=seconds, normalize_level=True
     )
     network = Swave(config)
-    optimizer = nn.Adam(network.trainable_params(), 3e-3)
     loss = GeneratorLoss(2, paper_block_weights(2))
-    step = TrainOneStepCell(NetworkWithLoss(network, loss), optimizer, clip_norm=5.0).set_train()
+    update = Update(Adam(network.trainable_params()), clip_norm=5.0)
+    step = TrainOneStepCell(NetworkWithLoss(network, loss), update).set_train()
     pitches = [[110, 230], [170, 125]]
     sources = np.stack([[voice(hertz, seconds, seed=int(hertz)) for hertz in pair] for pair in pitches])
     mixture = sources.sum(1)
-    batch = (Tensor(mixture), Tensor(sources), Tensor(np.full(2, mixture.shape[1], np.int32)))
+    examples = (Tensor(mixture), Tensor(sources), Tensor(np.full(2, mixture.shape[1], np.int32)))
     for _ in range(70):
-        step(*batch)
+        step(*examples, controls(rate=3e-3))
 
     start("CPU", graph_mode=False)
     tracks = network.set_train(False)(Tensor(mixture)).asnumpy()
