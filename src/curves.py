@@ -51,6 +51,7 @@ class Curves:
         folder: Path,
         first_step: int,
         warn: Callable[[str], None],
+        *,
         title: str = "",
         seconds_between: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
@@ -97,7 +98,8 @@ class Curves:
             return
         with self._never_fatal():
             if self._events is not None:
-                self._events.write(entry["step"], {_epoch_tag(name): value for name, value in entry.items()})
+                numbers = {_epoch_tag(name): value for name, value in entry.items() if name not in ("epoch", "step")}
+                self._events.write(entry["step"], numbers)
                 self._events.flush()
             draw(history, self._folder / PICTURE, self._title)
 
@@ -145,21 +147,27 @@ class _EventFile:
         # TensorBoard reads the files of a folder in the order of their names. Two sittings of the same second and
         # the same first step are one name, and the second repeats all of the first.
         self._records = RecordWriter(str(folder / f"events.out.tfevents.{int(time.time()):010}.{first_step:09}"))
-        self._add(file_version="brain.Event:2")
-        self._add(step=first_step + 1, session_log=SessionLog(status=SessionLog.START))
-        self.flush()
+        try:
+            self._add(file_version="brain.Event:2")
+            self._add(step=first_step + 1, session_log=SessionLog(status=SessionLog.START))
+            self.flush()
+        except OSError:
+            self.close()
+            raise
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Write the numbers among `values`, by tag; a tag None is left out."""
+        """Write the finite numbers among `values`, by tag."""
         numbers = {tag: number for tag, value in values.items() if (number := _number(value)) is not None}
-        scalars = [self._summary.Value(tag=tag, simple_value=number) for tag, number in numbers.items() if tag]
+        scalars = [self._summary.Value(tag=tag, simple_value=number) for tag, number in numbers.items()]
         if scalars:
             self._add(step=step, summary=self._summary(value=scalars))
 
     def flush(self) -> None:
+        """Write to the disk what was kept back."""
         self._records.flush()
 
     def close(self) -> None:
+        """Close the file; raises nothing."""
         with suppress(OSError):  # of the flush before it the caller knows already
             self._records.close()
 
@@ -221,59 +229,76 @@ def _load_matplotlib() -> tuple[Any, Any]:
 def _draw_scores(axes: Any, epochs: list[float], history: Sequence[Entry]) -> None:
     """Loss to the left, validation to the right: both in dB, but one falls and the other rises."""
     right = axes.twinx()
-    scores = _column(history, "valid_si_snri_db")
-    _line(axes, epochs, _column(history, "train_loss_db"), LOSS, "training loss")
+    losses, scores = _column(history, "train_loss_db"), _column(history, "valid_si_snri_db")
+    _line(axes, epochs, losses, LOSS, "training loss")
     _line(right, epochs, scores, SCORE, "validation SI-SNRi")
     axes.set_ylabel("training loss (dB)", color=LOSS)
     right.set_ylabel("validation SI-SNRi (dB)", color=SCORE)
-    best = max(
-        (index for index, score in enumerate(scores) if not math.isnan(score)), key=scores.__getitem__, default=None
-    )
-    if best is not None:
+    axes.grid(alpha=0.3)
+    # Unequal, so that the two points of a first epoch do not lie on each other.
+    _limit(axes, losses, below=1.0, above=0.3)
+    _limit(right, scores, below=0.3, above=1.0)
+    known = [place for place, score in enumerate(scores) if not math.isnan(score)]
+    if known:
+        best = max(known, key=scores.__getitem__)
         label = f"best: {scores[best]:.2f} dB, epoch {epochs[best]:g}"
         right.plot(epochs[best], scores[best], "*", color=SCORE, markeredgecolor="black", markersize=15, label=label)
     _legend(axes, right)
 
 
 def _draw_norms(axes: Any, epochs: list[float], history: Sequence[Entry]) -> None:
+    from matplotlib.ticker import NullLocator
+
     norms = [norm if norm > 0 else math.nan for norm in _column(history, "gradient_norm")]  # NaN stays NaN
     axes.set_yscale("log")
-    _line(axes, epochs, norms, OTHER, "gradient norm")
+    axes.yaxis.set_major_locator(_log_ticks([norm for norm in norms if not math.isnan(norm)]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    _line(axes, epochs, norms, OTHER)
     axes.set_ylabel("gradient norm")
+    axes.grid(alpha=0.3)
     skipped = {epoch: count for epoch, count in zip(epochs, _column(history, "skipped"), strict=True) if count > 0}
     if skipped:
-        label = f"epochs with skipped updates ({sum(skipped.values()):g} updates)"
-        foot = axes.get_xaxis_transform()  # data along x, 0 to 1 of the panel along y
-        axes.plot(
-            list(skipped),
-            [0.04] * len(skipped),
-            "|",
-            color=SKIPPED,
-            markersize=12,
-            mew=1.5,
-            transform=foot,
-            label=label,
-        )
-    _legend(axes)
+        label = f"epochs with skipped updates ({sum(skipped.values()):g} in all)"
+        foot = axes.get_xaxis_transform()  # epochs along x, 0 to 1 of the panel along y
+        heights = [0.04] * len(skipped)
+        axes.plot(list(skipped), heights, "|", color=SKIPPED, markersize=12, mew=1.5, transform=foot, label=label)
+        _legend(axes)
+
+
+def _log_ticks(values: list[float]) -> Any:
+    """Even steps, or 1, 2, 5, 10, or powers of ten: several of them in any range."""
+    from matplotlib.ticker import AutoLocator, LogLocator
+
+    ratio = max(values, default=1.0) / min(values, default=1.0)
+    if 1 < ratio < 5:
+        return AutoLocator()
+    return LogLocator(subs=(1, 2, 5) if ratio <= 1000 else (1,))
 
 
 def _draw_rates(axes: Any, epochs: list[float], history: Sequence[Entry]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    _line(axes, epochs, _column(history, "learning_rate"), OTHER, "learning rate")
+    _line(axes, epochs, _column(history, "learning_rate"), OTHER)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylabel("learning rate")
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     if epochs:
         margin = max(0.5, 0.02 * (max(epochs) - min(epochs)))
         axes.set_xlim(min(epochs) - margin, max(epochs) + margin)
 
 
-def _line(axes: Any, epochs: list[float], values: list[float], color: str, label: str) -> None:
+def _line(axes: Any, epochs: list[float], values: list[float], color: str, label: str | None = None) -> None:
     """With markers, because a value between two gaps has no line."""
     axes.plot(epochs, values, ".-", color=color, linewidth=1.2, markersize=8 if len(epochs) <= 30 else 4, label=label)
-    axes.grid(alpha=0.3)
+
+
+def _limit(axes: Any, values: list[float], below: float, above: float) -> None:
+    known = [value for value in values if not math.isnan(value)]
+    if known:
+        axes.set_ylim(min(known) - below, max(known) + above)
 
 
 def _legend(*panel: Any) -> None:

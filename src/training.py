@@ -205,11 +205,11 @@ class Run:
         """Validate, write the history and the checkpoints."""
         with self.pace.pause():
             si_snri_db = self._validate()
-        with interrupts_held_back():
-            entry = self._close_epoch(si_snri_db)
-            if curves is not None:
-                self._save_epoch(entry["epoch"])
-                curves.epoch(entry, self.progress.history)
+            with interrupts_held_back():
+                entry = self._close_epoch(si_snri_db)
+                if curves is not None:
+                    self._save_epoch(entry["epoch"])
+                    curves.epoch(entry, self.progress.history)
 
     def _close_epoch(self, si_snri_db: float) -> dict[str, Any]:
         progress = self.progress

@@ -1,16 +1,27 @@
-"""One graph is compiled in the first test that trains; the others use as small a network as there can be."""
+"""Runs of as small a network as there can be; what needs no gradient replaces the update by a number."""
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from src import checkpoint
 from src.config import Config, DataConfig, ModelConfig, TrainingConfig
 from src.errors import UserError
+from src.run_folder import BEST, DAMAGED, HISTORY, LATEST, PREVIOUS
 from src.runtime import start
-from src.training import BEST, HISTORY, LATEST, Run, train
+from src.stepper import Stepper, StepResult
+from src.training import Run, train
+
+ROOT = Path(__file__).parent.parent
+EVERY_STEP = 1e-9  # minutes between checkpoints
+TIMES = ("seconds", "seconds_per_step", "examples_per_second", "audio_seconds_per_second")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -18,9 +29,13 @@ def graph_mode():
     start("CPU")
 
 
-@pytest.fixture(scope="module", params=["adam", "muon"])
-def config(tiny_records, request):
-    """Two epochs of three steps, with everything that is drawn at random."""
+def with_training(config, **changes):
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, **changes))
+
+
+@pytest.fixture(scope="module")
+def static(tiny_records):
+    """Two epochs of three updates, crops of mixtures as they are."""
     return Config(
         ModelConfig(num_filters=32, kernel_size=8, hidden_size=4, num_pairs=1, chunk_frames=16, normalize_level=True),
         DataConfig(
@@ -28,17 +43,32 @@ def config(tiny_records, request):
             valid=str(tiny_records / "valid.mindrecord"),
             segment_seconds=0.25,
             valid_seconds=0.5,
-            dynamic_mixing=True,
-            speed_min=0.8,
-            speed_max=1.2,
-            formant_share=0.5,
-            formant_spread=0.05,
-            pitch_ratio_first=1.2,
-            flatten_spectrum=True,
-            equalizer_db=3.0,
-            noise_floor_db=-20.0,
         ),
-        TrainingConfig(epochs=2, batch_size=4, optimizer=request.param, learning_rate=1e-3),
+        TrainingConfig(epochs=2, batch_size=4, learning_rate=1e-3),
+    )
+
+
+@pytest.fixture(scope="module", params=["dynamic mixing, muon", "static, adamw, accumulation"])
+def config(static, request):
+    """Twenty updates in two epochs or in five, with everything that is drawn or remembered."""
+    if request.param.startswith("static"):
+        settings = {"epochs": 5, "batch_size": 1, "accumulation": 3, "optimizer": "adamw", "weight_decay": 0.01}
+        return with_training(static, average_decay=0.9, schedule="plateau", plateau_epochs=1, **settings)
+    data = dataclasses.replace(
+        static.data,
+        dynamic_mixing=True,
+        dynamic_examples=40,
+        speed_min=0.8,
+        speed_max=1.2,
+        formant_share=0.5,
+        formant_spread=0.05,
+        pitch_ratio_first=1.2,
+        flatten_spectrum=True,
+        equalizer_db=3.0,
+        noise_floor_db=-20.0,
+    )
+    return with_training(
+        dataclasses.replace(static, data=data), optimizer="muon", schedule="cosine", warmup_steps=3, average_decay=0.9
     )
 
 
@@ -50,81 +80,268 @@ def straight(config, tmp_path_factory):
     return output
 
 
-def weights(path):
-    return {name: value.asnumpy() for name, value in checkpoint.read(path)[0].items()}
+def read_history(folder):
+    return [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
 
 
-def test_a_run_leaves_checkpoints_and_a_history(straight, config):
-    history = [json.loads(line) for line in (straight / HISTORY).read_text().splitlines()]
-    assert [entry["epoch"] for entry in history] == [1, 2]
-    assert [entry["step"] for entry in history] == [3, 6]
-    assert all(np.isfinite(entry[key]) for entry in history for key in ("train_loss_db", "valid_si_snri_db"))
-    _, stored, progress = checkpoint.read(straight / LATEST)
-    assert stored == config
-    assert progress["epochs_done"] == 2
+def without_times(history):
+    return [{key: value for key, value in entry.items() if key not in TIMES} for entry in history]
+
+
+def assert_same_run(folder, expected):
+    """Weights, averages, moments, counters and history equal, bit for bit; only the times differ."""
+    found, wanted = checkpoint.read(folder / LATEST), checkpoint.read(expected / LATEST)
+    assert found.values.keys() == wanted.values.keys()
+    for name, value in wanted.values.items():
+        np.testing.assert_array_equal(found.values[name].asnumpy(), value.asnumpy(), err_msg=name)
+    for stored in (found, wanted):
+        stored.progress.pop("seconds")
+        stored.progress["history"] = without_times(stored.progress["history"])
+    assert found.progress == wanted.progress
+    assert without_times(read_history(folder)) == without_times(read_history(expected))
+
+
+def test_a_run_leaves_checkpoints_a_history_and_curves(straight, config):
+    history = read_history(straight)
+    assert [entry["epoch"] for entry in history] == list(range(1, config.training.epochs + 1))
+    assert history[-1]["step"] == 20
+    numbers = ("train_loss_db", "valid_si_snri_db", "gradient_norm", "learning_rate", *TIMES)
+    assert all(np.isfinite(entry[key]) for entry in history for key in numbers)
+    stored = checkpoint.read(straight / LATEST)
+    assert stored.config == config
+    assert stored.progress["epochs_done"] == config.training.epochs
+    assert (
+        (straight / PREVIOUS).exists() and (straight / "curves.png").exists() and any((straight / "events").iterdir())
+    )
     best = max(history, key=lambda entry: entry["valid_si_snri_db"])
-    assert checkpoint.read(straight / BEST)[2]["epochs_done"] == best["epoch"]
-    assert progress["best_si_snri_db"] == pytest.approx(best["valid_si_snri_db"], abs=1e-4)
+    assert checkpoint.read(straight / BEST).progress["epochs_done"] == best["epoch"]
+    assert stored.progress["best_si_snri_db"] == best["valid_si_snri_db"]
+    assert len(list(straight.glob("best-epoch*.ckpt"))) == min(config.training.epochs, config.training.keep_best)
 
 
-def test_weights_change_with_every_epoch(straight, config):
-    first = {p.name: p.asnumpy() for p in Run(config, straight / "none").network.get_parameters()}
-    last = weights(straight / LATEST)
+def test_every_weight_and_its_average_change(straight, config):
+    first = {p.name: p.asnumpy() for p in Run(config, straight / "none").stepper.network.get_parameters()}
+    last = checkpoint.read(straight / LATEST).values
     for name, value in first.items():
-        assert np.abs(value - last[name]).max() > 0, name
+        assert np.abs(value - last[name].asnumpy()).max() > 0, name
+        assert np.abs(last[f"average.{name}"].asnumpy() - last[name].asnumpy()).max() > 0, name
 
 
-def test_a_run_begins_with_the_initial_values_asked_for(config, tmp_path):
-    masked = dataclasses.replace(config, training=dataclasses.replace(config.training, initial_values="mask"))
-    encoder = [Run(each, tmp_path).network.encoder.weight.asnumpy() for each in (config, masked)]
+def test_two_runs_are_identical(straight, config, tmp_path):
+    train(config, tmp_path)
+    assert_same_run(tmp_path, straight)
+
+
+def test_a_killed_run_goes_on_as_though_nothing_had_happened(straight, config, tmp_path):
+    saving = with_training(config, save_minutes=EVERY_STEP)
+    recipe = tmp_path / "recipe.yaml"
+    sections = json.loads(json.dumps(dataclasses.asdict(saving)))
+    recipe.write_text(yaml.safe_dump(sections))
+    command = [sys.executable, "-m", "tests.faults.killed_training", "7", "--config", str(recipe)]
+    result = subprocess.run(
+        [*command, "--output_dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    assert checkpoint.read(tmp_path / LATEST).progress["steps_done"] == 7
+    train(config, tmp_path)
+    assert_same_run(tmp_path, straight)
+
+
+def test_ctrl_c_saves_the_last_update_and_the_run_goes_on_from_it(straight, config, tmp_path, monkeypatch):
+    take = Stepper.take
+
+    def pressed_during_the_update(self, *arguments):
+        result = take(self, *arguments)
+        pressed_during_the_update.count += 1
+        if pressed_during_the_update.count == 5:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    pressed_during_the_update.count = 0
+    monkeypatch.setattr(Stepper, "take", pressed_during_the_update)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path)
+    assert checkpoint.read(tmp_path / LATEST).progress["steps_done"] == 5
+    monkeypatch.undo()
+    train(config, tmp_path)
+    assert_same_run(tmp_path, straight)
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_used(straight, config, tmp_path, monkeypatch, capsys):
+    validate, scores = Run._validate, []
+
+    def interrupted_at_the_end(self):
+        if self.progress.steps_done == 20:
+            raise KeyboardInterrupt
+        scores.append(validate(self))
+        return scores[-1]
+
+    monkeypatch.setattr(Run, "_validate", interrupted_at_the_end)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path)
+    monkeypatch.undo()
+    damaged = bytearray((tmp_path / LATEST).read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (tmp_path / LATEST).unlink()  # a new file: previous.ckpt may be the same one
+    (tmp_path / LATEST).write_bytes(damaged)
+    train(config, tmp_path)
+    assert f"going on from {PREVIOUS}, which is older" in capsys.readouterr().err
+    assert (tmp_path / DAMAGED).read_bytes() == damaged
+    assert_same_run(tmp_path, straight)
+
+
+def test_a_finished_run_is_left_as_it_is(straight, config):
+    before = (straight / LATEST).read_bytes()
+    assert train(config, straight).epochs_done == config.training.epochs
+    assert (straight / LATEST).read_bytes() == before
+
+
+def test_a_run_begins_with_the_initial_values_asked_for(static, tmp_path):
+    masked = with_training(static, initial_values="mask")
+    encoder = [Run(each, tmp_path).stepper.network.encoder.weight.asnumpy() for each in (static, masked)]
     half = len(encoder[0]) // 2  # channels of one speaker
     np.testing.assert_array_equal(encoder[1][:half], encoder[1][half:])
     assert np.abs(encoder[0][:half] - encoder[0][half:]).max() > 0
 
 
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(straight, config, tmp_path, monkeypatch):
-    validate = Run._validate
-
-    def interrupt_in_the_second_epoch(self):
-        if self.progress.epochs_done == 1:
-            raise KeyboardInterrupt
-        return validate(self)
-
-    monkeypatch.setattr(Run, "_validate", interrupt_in_the_second_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path)
-    assert checkpoint.read(tmp_path / LATEST)[2]["epochs_done"] == 1
-    monkeypatch.undo()
-    train(config, tmp_path)
-
-    again, before = weights(tmp_path / LATEST), weights(straight / LATEST)
-    assert again.keys() == before.keys()
-    for name in before:
-        np.testing.assert_array_equal(again[name], before[name], err_msg=name)
+def test_another_seed_is_another_run(static, tmp_path):
+    weights = [
+        Run(with_training(static, seed=seed), tmp_path).stepper.network.encoder.weight.asnumpy() for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert np.abs(weights[0] - weights[2]).max() > 0
 
 
-def test_a_finished_run_is_left_as_it_is(straight, config):
-    before = (straight / LATEST).read_bytes()
-    assert train(config, straight).epochs_done == 2
-    assert (straight / LATEST).read_bytes() == before
+class Scripted:
+    """Replaces updates and validations by numbers, so that a run takes no time."""
+
+    def __init__(self, monkeypatch):
+        self.results = []  # (loss, norm) of the updates to come; then (-1, 2)
+        self.scores = []  # of the validations to come
+        self.taken = []  # (rate, kept, scale) of every update
+        monkeypatch.setattr(Stepper, "take", self.take)
+        monkeypatch.setattr(Run, "_validate", lambda _run: self.scores.pop(0))
+
+    def take(self, _batches, *controls):
+        self.taken.append(controls)
+        return StepResult(*(self.results.pop(0) if self.results else (-1.0, 2.0)))
+
+    @property
+    def rates(self):
+        return [round(rate / 1e-3, 6) for rate, _, _ in self.taken]
 
 
-def test_another_configuration_is_not_mixed_into_a_run(straight, config):
-    other = dataclasses.replace(config, training=dataclasses.replace(config.training, learning_rate=2e-3))
-    with pytest.raises(UserError, match=r"training\.learning_rate = 0\.001 was begun here, now it is 0\.002"):
-        train(other, straight)
+@pytest.fixture
+def scripted(monkeypatch):
+    return Scripted(monkeypatch)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
-    wild = dataclasses.replace(
-        config, training=dataclasses.replace(config.training, learning_rate=1e30, schedule="constant")
-    )
-    with pytest.raises(UserError, match=r"the loss is (nan|inf|-inf) at step \d: a smaller training\.learning_rate"):
-        train(wild, tmp_path)
+def test_the_best_epochs_stay(scripted, static, tmp_path):
+    scripted.scores = [1.0, 3.0, 2.0, 0.5, 3.0, 4.0]
+    train(with_training(static, epochs=6, keep_best=3), tmp_path)
+    kept = sorted(path.name for path in tmp_path.glob("best-*"))
+    assert kept == ["best-epoch0002.ckpt", "best-epoch0005.ckpt", "best-epoch0006.ckpt"]
+    assert checkpoint.read(tmp_path / BEST).progress["epochs_done"] == 6
 
 
-def test_the_number_of_speakers_must_fit_the_validation_data(config, tmp_path):
-    model = dataclasses.replace(config.model, num_speakers=3)
+def test_plateaus_lower_the_rate_also_after_a_stop(scripted, static, tmp_path):
+    plateau = with_training(static, epochs=5, schedule="plateau", plateau_epochs=1, plateau_factor=0.5)
+    scripted.scores = [1.0, 0.0]
+    with pytest.raises(IndexError):  # no more scores: as if it had been killed in the third validation
+        train(plateau, tmp_path)
+    scripted.scores = [0.0, 2.0, 3.0]
+    train(plateau, tmp_path)
+    assert scripted.rates[:6] == [1.0] * 6
+    assert scripted.rates[-9:] == [0.5] * 3 + [0.25] * 6
+    assert [entry["learning_rate"] for entry in read_history(tmp_path)] == [1e-3, 1e-3, 5e-4, 2.5e-4, 2.5e-4]
+
+
+def test_early_stopping(scripted, static, tmp_path, capsys):
+    scripted.scores = [1.0, 2.0, 1.5, 1.9, 9.0]
+    progress = train(with_training(static, epochs=9, early_stopping_epochs=2), tmp_path)
+    assert progress.epochs_done == 4
+    assert "stopped early: nothing better on the validation set for 2 epochs" in capsys.readouterr().out
+
+
+def test_updates_that_are_not_finite_are_counted_and_told(scripted, static, tmp_path, capsys):
+    scripted.results = [(-3.0, 1.0), (float("nan"), 1.0), (-5.0, float("inf")), (-1.0, 3.0)]
+    scripted.scores = [1.0, 2.0]
+    train(static, tmp_path)
+    history = read_history(tmp_path)
+    assert [entry["skipped"] for entry in history] == [2, 0]
+    assert [entry["train_loss_db"] for entry in history] == [-3.0, -1.0]  # of those that were made
+    assert [entry["gradient_norm"] for entry in history] == [1.0, 2.3333]
+    assert "step 2: loss nan, gradient norm 1.0: skipped, 1 in all" in capsys.readouterr().err
+
+
+def test_too_many_in_a_row_stop_the_run_with_advice(scripted, static, tmp_path):
+    scripted.results = [(-3.0, 1.0)] * 3 + [(float("nan"), 1.0)] * 3
+    scripted.scores = [1.0]
+    with pytest.raises(
+        UserError, match=r"step 6: found a loss or gradient that is not finite 3 times in a row"
+    ) as told:
+        train(with_training(static, skipped_in_a_row=3), tmp_path)
+    assert f"{tmp_path / LATEST} is from before. A smaller --lr" in str(told.value)
+    assert checkpoint.read(tmp_path / LATEST).progress["steps_done"] == 3
+
+
+def test_a_longer_run_may_follow_but_no_other(scripted, static, tmp_path):
+    scripted.scores = [1.0, 2.0, 3.0]
+    train(static, tmp_path)
+    assert train(with_training(static, epochs=3), tmp_path).epochs_done == 3
+    with pytest.raises(UserError, match=r"training\.epochs = 3 was begun here, now it is 2"):
+        train(static, tmp_path)
+    with pytest.raises(UserError, match=r"training\.learning_rate = 0\.001 was begun here, now it is 0\.002: choose"):
+        train(with_training(static, epochs=3, learning_rate=2e-3), tmp_path)
+    smaller = dataclasses.replace(static.data, train=static.data.valid)
+    with pytest.raises(UserError, match=r"a run with 3 batches in an epoch was begun here, now there are 1"):
+        train(with_training(dataclasses.replace(static, data=smaller), epochs=3), tmp_path)
+
+
+def test_a_cosine_cannot_become_longer(scripted, static, tmp_path):
+    scripted.scores = [1.0, 2.0]
+    cosine = with_training(static, schedule="cosine")
+    train(cosine, tmp_path)
+    with pytest.raises(UserError, match=r"training\.epochs = 2 was begun here, now it is 3"):
+        train(with_training(cosine, epochs=3), tmp_path)
+
+
+def test_restart_moves_the_old_run_aside(scripted, static, tmp_path, capsys):
+    scripted.scores = [1.0, 2.0, 5.0, 6.0]
+    train(static, tmp_path)
+    (tmp_path / "data").mkdir()
+    train(static, tmp_path, restart=True)
+    assert f"the run that was there is now in {tmp_path / 'before-1'}" in capsys.readouterr().err
+    assert [entry["valid_si_snri_db"] for entry in read_history(tmp_path)] == [5.0, 6.0]
+    assert [entry["valid_si_snri_db"] for entry in read_history(tmp_path / "before-1")] == [1.0, 2.0]
+    assert checkpoint.read(tmp_path / "before-1" / LATEST).progress["epochs_done"] == 2
+    assert (tmp_path / "data").exists()
+
+
+def test_a_disk_that_is_full_leaves_the_last_checkpoint(scripted, static, tmp_path, monkeypatch):
+    scripted.scores = [1.0, 2.0]
+    write = checkpoint.ms.save_checkpoint
+
+    def full(entries, path, **options):
+        if options["append_dict"]["progress"].find('"epochs_done": 2') >= 0:
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        write(entries, path, **options)
+
+    monkeypatch.setattr(checkpoint.ms, "save_checkpoint", full)
+    with pytest.raises(UserError, match=r"cannot write the checkpoint: .*No space left on device"):
+        train(static, tmp_path)
+    assert checkpoint.read(tmp_path / LATEST).progress["epochs_done"] == 1
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+def test_the_number_of_speakers_must_fit_the_validation_data(static, tmp_path):
+    model = dataclasses.replace(static.model, num_speakers=3)
     with pytest.raises(UserError, match=r"found mixtures of 2 speakers, expected 3"):
-        train(dataclasses.replace(config, model=model), tmp_path)
+        train(dataclasses.replace(static, model=model), tmp_path)
     assert not (tmp_path / LATEST).exists()
+
+
+def test_more_batches_for_an_update_than_there_are(static, tmp_path):
+    with pytest.raises(UserError, match=r"accumulation: found 4, expected at most the 3 batches of an epoch"):
+        train(with_training(static, accumulation=4), tmp_path)
