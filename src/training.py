@@ -284,8 +284,10 @@ class Run:
         run_folder.tidy(self.output_dir, best)
 
     def _save_in_time(self) -> None:
+        """Save if it is time; but not between skipped updates, so that the last good checkpoint is from before them."""
         minutes = self.config.training.save_minutes
-        if minutes and time.monotonic() - self._saved_at >= 60 * minutes:
+        is_time = minutes and time.monotonic() - self._saved_at >= 60 * minutes
+        if is_time and not self.progress.health.skipped_in_a_row:
             with self.pace.pause(ends_epoch=False):
                 self._save()
 

@@ -275,14 +275,13 @@ def test_updates_that_are_not_finite_are_counted_and_told(scripted, static, tmp_
 
 
 def test_too_many_in_a_row_stop_the_run_with_advice(scripted, static, tmp_path):
-    scripted.results = [(-3.0, 1.0)] * 3 + [(float("nan"), 1.0)] * 3
-    scripted.scores = [1.0]
-    with pytest.raises(
-        UserError, match=r"step 6: found a loss or gradient that is not finite 3 times in a row"
-    ) as told:
-        train(with_training(static, skipped_in_a_row=3), tmp_path)
+    scripted.results = [(-3.0, 1.0)] * 4 + [(float("nan"), 1.0)] * 3
+    scripted.scores = [1.0, 2.0]
+    with pytest.raises(UserError, match=r"step 7: found .* not finite 3 times in a row") as told:
+        train(with_training(static, epochs=3, skipped_in_a_row=3, save_minutes=EVERY_STEP), tmp_path)
     assert f"{tmp_path / LATEST} is from before. A smaller --lr" in str(told.value)
-    assert checkpoint.read(tmp_path / LATEST).progress["steps_done"] == 3
+    progress = checkpoint.read(tmp_path / LATEST).progress
+    assert (progress["steps_done"], progress["health"]["skipped"]) == (6, 2)  # an epoch's end is always saved
 
 
 def test_a_longer_run_may_follow_but_no_other(scripted, static, tmp_path):
