@@ -30,8 +30,9 @@ def dry_run(config: Config) -> None:
     print(f"parameters: {num_parameters(model):,}")
     forward = multiply_adds(model, num_samples)
     print(f"multiply-adds: {forward:,} to separate {config.data.segment_seconds:g} s")
-    needed = training_bytes(model, settings.batch_size, num_samples, recompute=settings.recompute)
-    print(f"memory: about {needed / 1e9:.1f} GB to train on a CPU, {settings.batch_size} examples at once")
+    size, batch = config.data.segment_seconds, settings.batch_size
+    needed = training_bytes(model, batch, num_samples, recompute=settings.recompute, optimizer=settings.optimizer)
+    print(f"memory: about {needed / 1e9:.1f} GB for updates of {batch} examples of {size:g} s on a CPU")
     _check_memory(needed)
 
     seed_everything(settings.seed)
