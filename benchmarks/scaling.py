@@ -2,8 +2,9 @@
 
     python -m benchmarks.scaling --work runs/scaling
 
-The runs alternate, so that a machine that becomes slower meets both. Efficiency is examples a second of two processes
-over twice those of one: 1.0 would be perfect. No step is made on data from disk: the update on random batches is
+The runs alternate, so that a machine that becomes slower meets all. Efficiency is examples a second of two processes
+over twice those of one: 1.0 would be perfect. Two processes that do not talk to each other tell what the machine alone
+takes away: what two cores share. No step is made on data from disk: the update on random batches is
 what is measured, that is gradient, all-reduce and optimizer.
 """
 
@@ -23,6 +24,7 @@ SIZES = {  # name: (model, seconds of an example, examples a process, timed upda
     "medium": ({"kernel_size": 16, "hidden_size": 128, "num_pairs": 3}, 2.0, 1, 12),
 }
 WARM_UP = 3  # updates
+WAYS = ("one", "two apart", "two")
 # For the projection; docs/scaling.md tells where they come from.
 PAPER_GRADIENT_BYTES = 4 * 7_558_913
 CARDS_OF_SERVER = 8
@@ -63,40 +65,53 @@ def work(name: str, record: Path) -> None:
         times.append(time.perf_counter() - began)
     gradient_bytes = sum(4 * parameter.size for parameter in stepper.optimizer.parameters)
     result = {"seconds": statistics.median(times[WARM_UP:]), "gradient_bytes": gradient_bytes}
-    record.with_suffix(f".{ranks.rank}").write_text(json.dumps(result))
+    record.with_name(f"{record.name}.{os.environ.get('RANK_ID', '0')}").write_text(json.dumps(result))
 
 
-def measure(name: str, processes: int, folder: Path) -> tuple[float, int]:
-    """Median seconds of an update of `processes` processes, and bytes of its gradient."""
-    record = folder / f"{name}-{processes}"
-    task = [str(ROOT / "benchmarks" / "scaling.py"), "--be", name, "--work", str(record)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, *task]
-    if processes > 1:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
-        cluster = [f"--worker_num={processes}", f"--local_worker_num={processes}", f"--master_port={port}"]
-        launcher = [sys.executable, "-m", "mindspore.parallel.cluster.run", *cluster, "--join=True"]
-        command = [*launcher, f"--log_dir={folder / 'logs'}", *task]
-    subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True)
-    results = [json.loads(record.with_suffix(f".{rank}").read_text()) for rank in range(processes)]
+def command_of(name: str, record: Path, talking: bool, folder: Path) -> list[str]:
+    """One process, or with `talking` two that are started by msrun."""
+    task = [str(ROOT / "benchmarks" / "scaling.py"), name, str(record)]
+    if not talking:
+        return [sys.executable, *task]
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    cluster = ["--worker_num=2", "--local_worker_num=2", f"--master_port={port}", "--join=True"]
+    return [sys.executable, "-m", "mindspore.parallel.cluster.run", *cluster, f"--log_dir={folder / 'logs'}", *task]
+
+
+def measure(name: str, way: str, folder: Path) -> tuple[float, int]:
+    """Median seconds of an update done in one of the `WAYS`, of the slower process, and bytes of its gradient."""
+    record = folder / f"{name}-{way}".replace(" ", "-")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # msrun starts a program called python
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
+    count = 2 if way == "two apart" else 1
+    started = []
+    for rank in range(count):
+        command = command_of(name, record, way == "two", folder)
+        own = environment if way == "two" else {**environment, "RANK_ID": str(rank)}
+        started.append(subprocess.Popen(command, env=own, cwd=folder, stdout=subprocess.DEVNULL))
+    if any([process.wait() for process in started]):
+        raise RuntimeError(f"Expected the processes of {record} to succeed. Found: another exit status.")
+    results = [json.loads(path.read_text()) for path in folder.glob(f"{record.name}.*")]
     return max(result["seconds"] for result in results), results[0]["gradient_bytes"]
 
 
 def compare(name: str, rounds: int, folder: Path) -> str:
     """One row of the table."""
-    times: dict[int, list[float]] = {1: [], 2: []}
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
     gradient_bytes = 0
     for _ in range(rounds):
-        for processes, own in times.items():
-            seconds, gradient_bytes = measure(name, processes, folder)
+        for way, own in times.items():
+            seconds, gradient_bytes = measure(name, way, folder)
             own.append(seconds)
-    one, two = (statistics.median(times[processes]) for processes in (1, 2))
-    ratios = sorted(first / second for first, second in zip(times[1], times[2], strict=True))
-    megabytes = gradient_bytes / 1e6
-    efficiency = f"{one / two:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    return f"| {name} | {megabytes:.1f} MB | {one:.3f} s | {two:.3f} s | {2 * one / two:.2f} | {efficiency} |"
+    medians = [statistics.median(times[way]) for way in WAYS]
+    ratios = [
+        sorted(one / other for one, other in zip(times["one"], times[way], strict=True)) for way in ("two apart", "two")
+    ]
+    cells = [name, f"{gradient_bytes / 1e6:.1f} MB", *(f"{seconds:.3f} s" for seconds in medians)]
+    cells += [f"{statistics.median(row):.2f} ({row[0]:.2f} to {row[-1]:.2f})" for row in ratios]
+    return f"| {' | '.join(cells)} |"
 
 
 def ring_seconds(num_bytes: float, members: int, bytes_per_second: float) -> float:
@@ -128,15 +143,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("runs/scaling"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--be", help=argparse.SUPPRESS)  # one of the processes that are measured
     options = parser.parse_args()
-    if options.be:
-        work(options.be, options.work)
-        return
     folder = options.work.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    print("| network | gradient | update, one process | update, two processes | speed-up | efficiency |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| network | gradient | update: one | two apart | two together | efficiency: apart | together |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in SIZES:
         print(compare(name, options.rounds, folder), flush=True)
     print()
@@ -144,5 +155,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
-    main()
+    if len(sys.argv) == 3 and sys.argv[1] in SIZES:  # one of the processes that are measured
+        work(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main()

@@ -28,6 +28,33 @@ class ScaledLoss(nn.Cell):
         return self.network_with_loss(mixture, sources, num_samples) * scale
 
 
+class MeanOverProcesses(nn.Cell):
+    """(loss, gradients) -> their means over all processes, by one all-reduce of everything in a row.
+
+    One large all-reduce instead of one for each of some fifty gradients: on CPUs it takes about half the time.
+    """
+
+    def __init__(self, parameters: ParameterTuple, num_processes: int) -> None:
+        super().__init__(auto_prefix=False)
+        self.num_processes = num_processes
+        self.shapes = tuple(parameter.shape for parameter in parameters)
+        self.sizes = tuple(parameter.size for parameter in parameters)
+        self.all_reduce = ops.AllReduce()
+
+    def construct(self, loss: Tensor, gradients: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Every process gets the same numbers."""
+        rows = (loss.reshape(1),)
+        for gradient in gradients:
+            rows = rows + (gradient.reshape(-1),)
+        mean = self.all_reduce(ops.cat(rows)) / self.num_processes
+        means: tuple[Tensor, ...] = ()
+        start = 1
+        for i in range(len(self.sizes)):
+            means = means + (mean[start : start + self.sizes[i]].reshape(self.shapes[i]),)
+            start = start + self.sizes[i]
+        return mean[0], means
+
+
 class Update(nn.Cell):
     """(loss, gradients, divisor, controls) -> (loss, norm of the gradient before clipping), both of all processes.
 
@@ -52,16 +79,14 @@ class Update(nn.Cell):
         self.averages = averages if averages is not None else ()
         self.num_processes = num_processes
         if num_processes > 1:
-            self.mean_gradients = nn.DistributedGradReducer(optimizer.parameters, mean=True, degree=num_processes)
-            self.sum_losses = ops.AllReduce()
+            self.mean = MeanOverProcesses(optimizer.parameters, num_processes)
 
     def construct(
         self, loss: Tensor, gradients: tuple[Tensor, ...], divisor: Tensor, controls: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Controls [3]: learning rate, part of the averages that is kept, and the scale, used elsewhere."""
         if self.num_processes > 1:
-            gradients = self.mean_gradients(gradients)
-            loss = self.sum_losses(loss) / self.num_processes
+            loss, gradients = self.mean(loss, gradients)
         loss = loss / divisor
         norm = global_norm(gradients) / divisor
         if ops.isfinite(loss + norm):
