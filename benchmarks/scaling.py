@@ -90,8 +90,11 @@ def measure(name: str, way: str, folder: Path) -> tuple[float, int]:
     for rank in range(count):
         command = command_of(name, record, way == "two", folder)
         own = environment if way == "two" else {**environment, "RANK_ID": str(rank)}
-        started.append(subprocess.Popen(command, env=own, cwd=folder, stdout=subprocess.DEVNULL))
-    if any([process.wait() for process in started]):
+        started.append(
+            subprocess.Popen(command, env=own, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+    statuses = [process.wait() for process in started]
+    if any(statuses):
         raise RuntimeError(f"Expected the processes of {record} to succeed. Found: another exit status.")
     results = [json.loads(path.read_text()) for path in folder.glob(f"{record.name}.*")]
     return max(result["seconds"] for result in results), results[0]["gradient_bytes"]

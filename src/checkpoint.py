@@ -96,11 +96,12 @@ def read(path: Path | str) -> Stored:
         values = ms.load_checkpoint(str(path), crc_check=True)
     except (ValueError, RuntimeError, OSError) as error:
         raise UserError(f"{path}: not a readable checkpoint: {_first_line(error)}") from None
-    texts = [values.pop(key, None) for key in (CONFIG_KEY, PROGRESS_KEY, VERSION_KEY)]
+    texts = [values.pop(key, None) for key in (CONFIG_KEY, PROGRESS_KEY)]
+    version = values.pop(VERSION_KEY, "0.1")  # which did not tell it
     if not all(isinstance(text, str) for text in texts):
         raise UserError(f"{path}: found no configuration in this checkpoint, expected one written by train.py")
     try:
-        return Stored(values, from_json(texts[0]), json.loads(texts[1]), texts[2])
+        return Stored(values, from_json(texts[0]), json.loads(texts[1]), str(version))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

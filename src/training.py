@@ -319,7 +319,13 @@ class Run:
             return
         stored, path = found
         _check_same_run(self.config, stored.config, path)
-        progress = _progress_from(stored.progress)
+        try:
+            progress = _progress_from(stored.progress)
+        except (TypeError, KeyError):
+            raise UserError(
+                f"{path}: found a run of version {stored.version}, which this one cannot go on with: "
+                f"choose another --output_dir, or --restart to begin anew"
+            ) from None
         _check_same_data(self.progress, progress, path)
         checkpoint.load_into(stored.values, self.stepper.state, path)
         if path.name != LATEST and (self.output_dir / LATEST).exists():

@@ -43,7 +43,7 @@ class MeanOverProcesses(nn.Cell):
 
     def construct(self, loss: Tensor, gradients: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Every process gets the same numbers."""
-        rows = (loss.reshape(1),)
+        rows: tuple[Tensor, ...] = (loss.reshape(1),)
         for gradient in gradients:
             rows = rows + (gradient.reshape(-1),)
         mean = self.all_reduce(ops.cat(rows)) / self.num_processes

@@ -305,6 +305,16 @@ def test_a_cosine_cannot_become_longer(scripted, static, tmp_path):
         train(with_training(cosine, epochs=3), tmp_path)
 
 
+def test_a_run_of_an_older_version_is_refused_in_one_line(scripted, static, tmp_path, monkeypatch):
+    scripted.scores = [1.0, 2.0]
+    train(static, tmp_path)
+    stored = checkpoint.read(tmp_path / LATEST)
+    stored.progress.pop("health")
+    monkeypatch.setattr(checkpoint, "read", lambda _path: stored)
+    with pytest.raises(UserError, match=r"latest.ckpt: found a run of version 0\.2\.0.*, which this one cannot go on"):
+        train(static, tmp_path)
+
+
 def test_restart_moves_the_old_run_aside(scripted, static, tmp_path, capsys):
     scripted.scores = [1.0, 2.0, 5.0, 6.0]
     train(static, tmp_path)
