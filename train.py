@@ -16,6 +16,7 @@ from pathlib import Path
 
 from src.command_line import OptionParser, run
 from src.config import Config, load_config, override
+from src.errors import UserError
 from src.runtime import prepare_environment, start, stop_when_terminated
 
 # Options beside the letters, by section of the configuration: name, field, type, help.
@@ -62,7 +63,7 @@ def make_parser() -> OptionParser:
     parser.add_argument("--restart", action="store_true", help="begin anew; the run that is there is moved aside")
     parser.add_argument("--dry_run", action="store_true", help="tell the costs and try one update; needs no data")
     parser.add_argument("--device_target", default="CPU", help="CPU, Ascend or GPU (%(default)s)")
-    parser.add_argument("--device_id", type=int, default=_device_of_environment(), help="(DEVICE_ID, or 0)")
+    parser.add_argument("--device_id", type=int, help="(DEVICE_ID, or 0)")
     return parser
 
 
@@ -90,17 +91,21 @@ def record_path(given: str | None, split: str) -> str | None:
     return str(Path(given) / f"{split}.mindrecord")
 
 
-def _device_of_environment() -> int:
-    number = os.environ.get("DEVICE_ID", "0")
-    return int(number) if number.isdigit() else 0
+def device_of_environment() -> int:
+    """DEVICE_ID, which launchers of several processes set. Raises `UserError` if it is no number."""
+    text = os.environ.get("DEVICE_ID", "0")
+    if not (text.isascii() and text.isdecimal()):
+        raise UserError(f"DEVICE_ID: found '{text}', expected the number of a device")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the options and train."""
     options = make_parser().parse_args(argv)
     config = configure(options)
+    device_id = device_of_environment() if options.device_id is None else options.device_id
     prepare_environment()
-    start(options.device_target, options.device_id)  # mindspore is loaded only once the options are known to be right
+    start(options.device_target, device_id)  # mindspore is loaded only once the options are known to be right
     if options.dry_run:
         from src.dry_run import dry_run
 

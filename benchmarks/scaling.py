@@ -68,15 +68,19 @@ def work(name: str, record: Path) -> None:
     record.with_name(f"{record.name}.{os.environ.get('RANK_ID', '0')}").write_text(json.dumps(result))
 
 
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 def command_of(name: str, record: Path, talking: bool, folder: Path) -> list[str]:
     """One process, or with `talking` two that are started by msrun."""
     task = [str(ROOT / "benchmarks" / "scaling.py"), name, str(record)]
     if not talking:
         return [sys.executable, *task]
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    cluster = ["--worker_num=2", "--local_worker_num=2", f"--master_port={port}", "--join=True"]
+    cluster = ["--worker_num=2", "--local_worker_num=2", f"--master_port={free_port()}", "--join=True"]
     return [sys.executable, "-m", "mindspore.parallel.cluster.run", *cluster, f"--log_dir={folder / 'logs'}", *task]
 
 

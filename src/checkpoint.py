@@ -4,6 +4,7 @@ The format is MindSpore's own with its checksum, and three texts beside the tens
 JSON, and `version`, that of the program.
 """
 
+import binascii
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ from src.models.swave import Swave
 from src.version import code_version
 
 CONFIG_KEY, PROGRESS_KEY, VERSION_KEY = "config", "progress", "version"
+CHECKSUM_MARK, CHECKSUM_BYTES = b"crc_num", 10  # how MindSpore ends a file: a CRC-32, big endian
 AVERAGE = "average."  # before the name of a weight: its moving average
 
 
@@ -92,8 +94,9 @@ def read(path: Path | str) -> Stored:
         raise UserError(f"{path}: no such checkpoint")
     if path.suffix != ".ckpt":
         raise UserError(f"{path}: found a file ending in '{path.suffix}', expected a checkpoint ending in '.ckpt'")
+    _check_sum(path)
     try:
-        values = ms.load_checkpoint(str(path), crc_check=True)
+        values = ms.load_checkpoint(str(path))
     except (ValueError, RuntimeError, OSError) as error:
         raise UserError(f"{path}: not a readable checkpoint: {_first_line(error)}") from None
     texts = [values.pop(key, None) for key in (CONFIG_KEY, PROGRESS_KEY)]
@@ -104,6 +107,23 @@ def read(path: Path | str) -> Stored:
         return Stored(values, from_json(texts[0]), json.loads(texts[1]), str(version))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _check_sum(path: Path) -> None:
+    """Raise `UserError` unless the file ends with MindSpore's checksum of all before it, and that is right.
+
+    MindSpore's own check passes over a file whose end is missing, and may crash on what it then reads (2.10).
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: not a readable checkpoint: {error.strerror}") from None
+    end = len(content) - len(CHECKSUM_MARK) - CHECKSUM_BYTES
+    mark, found = content[max(0, end) : -CHECKSUM_BYTES], int.from_bytes(content[-CHECKSUM_BYTES:], "big")
+    if end < 0 or mark != CHECKSUM_MARK or binascii.crc32(memoryview(content)[:end]) != found:
+        raise UserError(
+            f"{path}: not a readable checkpoint: its checksum is missing or wrong: damaged, or not written by train.py"
+        )
 
 
 def load_into(values: dict[str, Tensor], parameters: Iterable[Parameter], path: Path | str) -> None:

@@ -164,6 +164,8 @@ class TrainingConfig:
             ("plateau_factor", 1.0),
             ("weight_decay", 10.0),
             ("save_minutes", 1e6),
+            ("epochs", 1e5),
+            ("seed", 2**32 - 1),
             ("data_timeout_seconds", 1e6),
         ):
             _between(f"training.{name}", getattr(self, name), 0.0, highest)
@@ -233,6 +235,13 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check what must fit between the sections."""
+        for name in ("segment_seconds", "valid_seconds"):
+            seconds = getattr(self.data, name)
+            if round(seconds * self.model.sample_rate) < self.model.kernel_size:
+                raise UserError(
+                    f"data.{name}: found {seconds} s, expected at least the encoder's kernel of "
+                    f"{self.model.kernel_size} samples (L) at {self.model.sample_rate} Hz"
+                )
         weights = self.training.block_weights
         if weights and len(weights) != self.model.num_pairs:
             raise UserError(
@@ -252,6 +261,8 @@ def load_config(path: Path | str) -> Config:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: cannot read the configuration: found no text, expected YAML in UTF-8") from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:

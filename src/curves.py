@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any
 
 from src.audio import written_aside
-from src.errors import UserError
 
 EVENTS = "events"  # a folder; `tensorboard --logdir` finds it from any folder above
 PICTURE = "curves.png"
@@ -122,7 +121,7 @@ class Curves:
     def _never_fatal(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, UserError, ImportError) as error:
+        except Exception as error:  # whatever a library finds fault with: it is not worth a run
             self._stop()
             self._warn(f"{self._folder}: no more curves, training goes on without them ({error})")
 
@@ -191,7 +190,7 @@ def draw(history: Sequence[Entry], path: Path, title: str = "") -> None:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # whatever the user's own style is, such as text set by LaTeX
         figure = figure_class(figsize=(inches, inches), dpi=DOTS_PER_INCH, layout="constrained")
-        figure.suptitle(title)
+        figure.suptitle(title, parse_math=False)
         scores, norms, rates = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
         epochs = [float(_number(entry.get("epoch")) or place) for place, entry in enumerate(history, start=1)]
         _draw_scores(scores, epochs, history)

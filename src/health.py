@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from src.errors import UserError
@@ -53,18 +54,19 @@ class Health:
             self.skipped_in_a_row += 1
         return False
 
-    def check(self, limit: int, step: int, kept: object) -> None:
+    def check(self, limit: int, step: int, kept: Path) -> None:
         """Raise `UserError` with advice where `limit` updates in a row were skipped.
 
         Args:
             limit: of the configuration.
             step: number of the update, for the message.
-            kept: the checkpoint that is still good.
+            kept: the checkpoint that is still good, if there is one yet.
         """
         if self.skipped_in_a_row >= limit:
+            before = f": {kept} is from before" if kept.exists() else ""
             raise UserError(
                 f"step {step}: found a loss or gradient that is not finite {self.skipped_in_a_row} times in a row, "
-                f"expected finite ones: {kept} is from before. A smaller --lr or a longer training.warmup_steps "
+                f"expected finite ones{before}. A smaller --lr or a longer training.warmup_steps "
                 f"may help (then with --restart); else look for damaged examples in the training set"
             )
 

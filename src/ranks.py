@@ -38,10 +38,15 @@ class Ranks:
         return total
 
     def share(self, parameters: Sequence[Parameter]) -> None:
-        """Give every process the first one's values."""
-        for parameter in parameters if self.size > 1 else ():
-            flat = self._from_first(parameter.asnumpy().reshape(-1))
-            parameter.set_data(Tensor(flat.reshape(parameter.shape), parameter.dtype))
+        """Give every process the first one's values, float32, in one broadcast."""
+        if self.size == 1:
+            return
+        values = [parameter.asnumpy() for parameter in parameters]
+        flat = self._from_first(np.concatenate([value.reshape(-1) for value in values]))
+        start = 0
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.set_data(Tensor(flat[start : start + value.size].reshape(value.shape), parameter.dtype))
+            start += value.size
 
     def share_text(self, text: str) -> str:
         """The first process's text, for every process."""
@@ -100,5 +105,12 @@ def join_ranks(device_target: str) -> Ranks:
 
 def _is_started_with_others() -> bool:
     if os.environ.get("MS_ROLE"):
-        return os.environ.get("MS_ROLE") == "MS_SCHED" or int(os.environ.get("MS_WORKER_NUM", "1")) > 1
-    return bool(os.environ.get("RANK_TABLE_FILE")) and int(os.environ.get("RANK_SIZE", "1")) > 1
+        return os.environ["MS_ROLE"] == "MS_SCHED" or _number("MS_WORKER_NUM") > 1
+    return bool(os.environ.get("RANK_TABLE_FILE")) and _number("RANK_SIZE") > 1
+
+
+def _number(name: str) -> int:
+    text = os.environ.get(name, "1")
+    if not (text.isascii() and text.isdecimal()):
+        raise UserError(f"{name}: found '{text}', expected the number of processes (run_distribute_train.sh sets it)")
+    return int(text)

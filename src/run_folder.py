@@ -25,7 +25,7 @@ BEST = "best.ckpt"
 HISTORY = "history.jsonl"
 LOCK = ".lock"
 DAMAGED = "latest.damaged.ckpt"
-OWN_FILES = (LATEST, PREVIOUS, BEST, DAMAGED, HISTORY, PICTURE, EVENTS)  # logs stay: somebody may be writing them
+OWN_FILES = (PREVIOUS, BEST, DAMAGED, HISTORY, PICTURE, EVENTS)  # beside the latest; logs stay: they may be written
 BEST_EPOCH = re.compile(r"best-epoch(\d+)\.ckpt")
 
 
@@ -46,20 +46,30 @@ def claimed(folder: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             number = file.read().strip() or "unknown"
             raise UserError(
                 f"{folder}: found a run that is going on there (process {number}), expected none: "
                 f"wait for it, stop it, or choose another --output_dir"
             ) from None
+        except OSError as error:  # a file system without locks
+            sys.stderr.write(f"warning: {folder}: cannot be locked ({error.strerror}): train there once at a time\n")
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
+        _remove_leftovers(folder)
         try:
             yield
         finally:
             file.truncate(0)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What a process that was killed was writing aside (src.audio.written_aside)."""
+    for name in (HISTORY, PICTURE):
+        for leftover in folder.glob(f".{name}.*.part"):
+            leftover.unlink(missing_ok=True)
 
 
 def keep_previous(folder: Path) -> None:
@@ -138,6 +148,7 @@ def set_aside(folder: Path) -> Path | None:
     """
     names = [name for name in OWN_FILES if (folder / name).exists()]
     names += [path.name for path in folder.glob("best-epoch*.ckpt")]
+    names += [LATEST] if (folder / LATEST).exists() else []  # last: without it the rest is not a run to go on with
     if not names:
         return None
     number = 1

@@ -43,9 +43,12 @@ def interrupts_held_back() -> Iterator[None]:
         return
     pressed: list[int] = []
     numbers = (signal.SIGINT, signal.SIGUSR1)  # SIGUSR1 is how src.command_line passes Ctrl-C on
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    before = {number: signal.signal(number, lambda number, _: pressed.append(number)) for number in numbers}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # in the try: what was pending may be raised here
+        for number in numbers:
+            signal.signal(number, lambda number, _: pressed.append(number))
         yield
     finally:
         for number, handler in before.items():

@@ -42,7 +42,9 @@ class Stepper:
         self.network = Swave(config.model)
         self.optimizer = make_optimizer(settings.optimizer, self.network, settings.weight_decay)
         self.averaged = _averaged_copy(self.network, config) if settings.average_decay else None
-        set_precision(self.network, settings.amp)
+        for network in (self.network, self.averaged):
+            if network is not None:
+                set_precision(network, settings.amp)
         if settings.recompute:
             for block in (*self.network.along, *self.network.across):
                 block.recompute()

@@ -5,74 +5,35 @@ choice of the data is a function of seed, epoch and position (src/data/plan.py),
 weights are. So a run that was killed goes on as though nothing had happened.
 """
 
-import dataclasses
 import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn
 from tqdm import tqdm
 
 from src import checkpoint, run_folder
 from src.audio import written_aside
-from src.config import OPERATIONAL, Config
+from src.config import Config
 from src.curves import Curves
-from src.data.data import Batch, TrainingData, validation_batches
+from src.data.data import Batch, TrainingData
 from src.errors import UserError
 from src.health import Health, watched
-from src.metrics import best_permutation, si_snr
 from src.models.initial import start_as_mask
 from src.pace import Pace, progress_bar
+from src.progress import Progress, check_same_data, check_same_run
 from src.ranks import Ranks
 from src.run_folder import HISTORY, LATEST
 from src.runtime import interrupts_held_back, seed_everything
 from src.schedule import average_kept, epochs_without_improvement, learning_rates, plateau_factor
 from src.stepper import Stepper, StepResult
-
-VALIDATION_BATCH = 8  # pieces
-
-
-@dataclass
-class Progress:
-    """How far a run has come; stored in every checkpoint."""
-
-    epochs_done: int = 0
-    batches_done: int = 0  # of one process in the epoch that is going on
-    steps_done: int = 0  # updates, those that were skipped included
-    loss_sum_db: float = 0.0  # over the updates that were made in the epoch that is going on
-    norm_sum: float = 0.0  # of the gradient, over the same
-    made: int = 0  # how many those are
-    skipped_before: int = 0  # of all skipped updates, those of earlier epochs
-    best_si_snri_db: float | None = None  # on the validation set
-    seconds: float = 0.0  # of training and validation, over all sittings
-    num_processes: int = 1
-    batches_per_epoch: int = 0  # of one process
-    health: Health = field(default_factory=Health)
-    history: list[dict[str, Any]] = field(default_factory=list)  # one entry an epoch
-
-    @property
-    def scores_db(self) -> list[float]:
-        """The validation SI-SNR improvement after every epoch."""
-        return [entry["valid_si_snri_db"] for entry in self.history]
-
-
-class Separation(nn.Cell):
-    """The network as a graph of its own for validation, beside the graph of the training step."""
-
-    def __init__(self, network: nn.Cell) -> None:
-        super().__init__(auto_prefix=False)
-        self.network = network
-
-    def construct(self, mixture: Tensor) -> Tensor:
-        """[B, T] -> [B, C, T]."""
-        return self.network(mixture)
+from src.validation import Separation, Validation
+from src.version import code_version
 
 
 class Run:
@@ -82,15 +43,15 @@ class Run:
     another configuration, or another number of processes.
     """
 
-    def __init__(self, config: Config, output_dir: Path, ranks: Ranks | None = None) -> None:
+    def __init__(self, config: Config, output_dir: Path, ranks: Ranks | None = None, *, restart: bool = False) -> None:
         self.config = config
         self.output_dir = output_dir
         self.ranks = ranks or Ranks()
         settings = config.training
-        _check_data_named(config)
+        code_version()  # as it is now; a checkpoint in an hour shall not tell a later one
         seed_everything(settings.seed)
         self.data = self._open_data()
-        self._validation_pieces()  # complains now, and not after the first epoch
+        self.validation = Validation(config, self.ranks)
         self.steps_per_epoch = self.data.batches_per_epoch // settings.accumulation
         if self.steps_per_epoch == 0:
             raise UserError(
@@ -105,9 +66,11 @@ class Run:
         self.progress = Progress(
             num_processes=self.ranks.size,
             batches_per_epoch=self.data.batches_per_epoch,
+            train_digest=self.data.records.index.digest,
+            valid_digest=self.validation.digest,
             health=Health.of_precision(settings.amp),
         )
-        self._begin_or_continue()
+        self._begin_or_continue(restart)
         self.separation = Separation(self.stepper.averaged or self.stepper.network)
         self.pace = Pace(settings.batch_size * settings.accumulation * self.ranks.size, config.data.segment_seconds)
         self._counted_until = self._saved_at = time.monotonic()
@@ -204,7 +167,7 @@ class Run:
     def _finish_epoch(self, curves: Curves | None) -> None:
         """Validate, write the history and the checkpoints."""
         with self.pace.pause():
-            si_snri_db = self._validate()
+            si_snri_db = self.validation.score(self.separation)
             with interrupts_held_back():
                 entry = self._close_epoch(si_snri_db)
                 if curves is not None:
@@ -236,32 +199,6 @@ class Run:
         progress.skipped_before = progress.health.skipped
         return entry
 
-    def _validate(self) -> float:
-        """Mean SI-SNR improvement in dB over one piece of every validation mixture."""
-        self.separation.set_train(False)
-        ranks, improvements = self.ranks, []
-        for number, ((mixture, sources, num_samples), count) in enumerate(self._validation_pieces()):
-            scores = np.zeros((VALIDATION_BATCH, self.config.model.num_speakers), np.float32)
-            if number % ranks.size == ranks.rank:
-                tracks = self.separation(Tensor(mixture)).asnumpy()
-                for example in range(count):
-                    scores[example] = _improvement(
-                        mixture[example], sources[example], tracks[example], num_samples[example]
-                    )
-            improvements.append(scores[:count])
-        every = ranks.sum(np.concatenate(improvements))  # zero but for the process whose turn it was
-        return float(np.mean(every[np.isfinite(every)], dtype=np.float64))
-
-    def _validation_pieces(self) -> Iterator[tuple[Batch, int]]:
-        model, data = self.config.model, self.config.data
-        return validation_batches(
-            data.valid,
-            VALIDATION_BATCH,
-            data.valid_seconds,
-            num_speakers=model.num_speakers,
-            sample_rate=model.sample_rate,
-        )
-
     def _stops_early(self) -> bool:
         limit = self.config.training.early_stopping_epochs
         waited = epochs_without_improvement(self.progress.scores_db)
@@ -277,7 +214,7 @@ class Run:
         _write_history(self.output_dir / HISTORY, progress.history)
         if epoch in best:
             path = run_folder.best_path(self.output_dir, epoch)
-            checkpoint.save(path, self.stepper.weights, self.config, dataclasses.asdict(progress))
+            checkpoint.save(path, self.stepper.weights, self.config, progress.to_dict())
         if epoch == best[0]:
             run_folder.name_best(self.output_dir, epoch)
         self._save()
@@ -301,36 +238,41 @@ class Run:
                 self.output_dir / LATEST,
                 self.stepper.state,
                 self.config,
-                dataclasses.asdict(self.progress),
+                self.progress.to_dict(),
                 before_rename=lambda: run_folder.keep_previous(self.output_dir),
             )
         self._saved_at = time.monotonic()
 
-    def _begin_or_continue(self) -> None:
+    def _begin_or_continue(self, restart: bool) -> None:
         """Load the latest checkpoint, if there is one, in the first process, and give every process the same."""
         if self.ranks.is_first:
+            if restart:
+                self._put_old_run_aside()
             self._continue()
         self.ranks.share(self.stepper.state)
-        self.progress = _progress_from(json.loads(self.ranks.share_text(json.dumps(dataclasses.asdict(self.progress)))))
+        text = self.ranks.share_text(json.dumps(self.progress.to_dict()))
+        self.progress = Progress.from_dict(json.loads(text), self.output_dir, code_version())
+
+    def _put_old_run_aside(self) -> None:
+        moved = run_folder.set_aside(self.output_dir)
+        if moved:
+            sys.stderr.write(f"the run that was there is now in {moved}\n")
 
     def _continue(self) -> None:
         found = run_folder.read_latest(self.output_dir, checkpoint.read)
         if found is None:
             return
         stored, path = found
-        _check_same_run(self.config, stored.config, path)
-        try:
-            progress = _progress_from(stored.progress)
-        except (TypeError, KeyError):
-            raise UserError(
-                f"{path}: found a run of version {stored.version}, which this one cannot go on with: "
-                f"choose another --output_dir, or --restart to begin anew"
-            ) from None
-        _check_same_data(self.progress, progress, path)
+        check_same_run(self.config, stored.config, path)
+        progress = Progress.from_dict(stored.progress, path, stored.version)
+        check_same_data(self.progress, progress, path)
         checkpoint.load_into(stored.values, self.stepper.state, path)
+        run_folder.tidy(self.output_dir, run_folder.best_epochs(progress.scores_db, self.config.training.keep_best))
         if path.name != LATEST and (self.output_dir / LATEST).exists():
             run_folder.put_damaged_aside(self.output_dir)
         self.progress = progress
+        if stored.version != code_version():
+            _warn(f"{path}: begun with version {stored.version}, going on with {code_version()}")
         sys.stderr.write(f"going on from {path}: epoch {progress.epochs_done + 1}, step {progress.steps_done}\n")
 
 
@@ -339,67 +281,17 @@ def train(config: Config, output_dir: Path, ranks: Ranks | None = None, *, resta
 
     `restart` begins anew, and moves what was there into a folder beside.
     """
-    if ranks is not None and not ranks.is_first:
-        return Run(config, output_dir, ranks).run()
-    with run_folder.claimed(output_dir):
-        if restart:
-            moved = run_folder.set_aside(output_dir)
-            if moved:
-                sys.stderr.write(f"the run that was there is now in {moved}\n")
-        return Run(config, output_dir, ranks).run()
-
-
-def _improvement(mixture: Any, sources: Any, tracks: Any, num_samples: int) -> Any:
-    """SI-SNR improvement of every source in dB, [C], over the true samples."""
-    references, true = sources[:, :num_samples], slice(0, num_samples)
-    _, values = best_permutation(references, tracks[:, true])
-    return values - si_snr(references, mixture[true])
+    for split in ("train", "valid"):
+        if not getattr(config.data, split):
+            raise UserError(f"data.{split}: found none, expected a .mindrecord file (--{split}_dir)")
+    with run_folder.claimed(output_dir) if ranks is None or ranks.is_first else nullcontext():
+        return Run(config, output_dir, ranks, restart=restart).run()
 
 
 def _groups(batches: Iterator[Batch], size: int, count: int) -> Iterable[list[Batch]]:
     """The first `count` groups of `size` batches each."""
     for _ in range(count):
         yield list(islice(batches, size))
-
-
-def _check_data_named(config: Config) -> None:
-    for split in ("train", "valid"):
-        if not getattr(config.data, split):
-            raise UserError(f"data.{split}: found none, expected a .mindrecord file (--{split}_dir)")
-
-
-def _check_same_run(wanted: Config, found: Config, path: Path) -> None:
-    """Moved data sets and another interval of saving are the same run; what changes the weights is not."""
-    for section in ("model", "data", "training"):
-        before = dataclasses.asdict(getattr(found, section))
-        for name, value in dataclasses.asdict(getattr(wanted, section)).items():
-            if before[name] == value or (section, name) in OPERATIONAL:
-                continue
-            if name == "epochs" and value > before[name] and _may_be_longer(wanted):
-                continue
-            raise UserError(
-                f"{path}: a run with {section}.{name} = {before[name]} was begun here, now it is {value}: "
-                f"choose another --output_dir, or --restart to begin anew"
-            )
-
-
-def _may_be_longer(config: Config) -> bool:
-    """Whether the epochs so far would have been the same with more of them to come."""
-    return config.training.schedule != "cosine" and config.data.pitch_ratio_first == config.data.pitch_ratio_last
-
-
-def _check_same_data(wanted: Progress, found: Progress, path: Path) -> None:
-    for name, words in (("num_processes", "processes"), ("batches_per_epoch", "batches in an epoch")):
-        before, now = getattr(found, name), getattr(wanted, name)
-        if before != now:
-            raise UserError(
-                f"{path}: a run with {before} {words} was begun here, now there are {now}: "
-                f"use the same data and processes, choose another --output_dir, or --restart to begin anew"
-            )
-
-
-def _progress_from(values: dict[str, Any]) -> Progress:
-    return Progress(**{**values, "health": Health(**values["health"])})
 
 
 def _rounded(total: float, count: int) -> float | None:

@@ -76,7 +76,8 @@ def test_data_must_be_named(tmp_path):
         train.main(["--output_dir", str(tmp_path)])
 
 
-def test_ctrl_c_ends_training_with_a_word_and_loses_no_finished_epoch(tiny_records, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_training_with_a_word_and_loses_nothing(tiny_records, tmp_path, number):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.replace("epochs: 1", "epochs: 100000"))
     data, output = str(tiny_records), tmp_path / "run"
@@ -88,9 +89,15 @@ def test_ctrl_c_ends_training_with_a_word_and_loses_no_finished_epoch(tiny_recor
         if (output / "latest.ckpt").exists() or program.poll() is not None:
             break
         time.sleep(0.5)
-    program.send_signal(signal.SIGINT)
+    program.send_signal(number)
     _, printed = program.communicate(timeout=60)
     assert program.returncode == 130, printed
     assert "interrupted: nothing finished is lost" in printed
     assert "Traceback" not in printed
     assert (output / "latest.ckpt").exists()
+
+
+def test_a_device_that_is_no_number(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEVICE_ID", "²")
+    with pytest.raises(UserError, match=r"DEVICE_ID: found '²', expected the number of a device"):
+        train.main(["--output_dir", str(tmp_path)])

@@ -4,7 +4,7 @@ import pytest
 from mindspore import Tensor
 
 from src import checkpoint
-from src.config import Config, ModelConfig
+from src.config import Config, ModelConfig, to_json
 from src.errors import UserError
 from src.models.swave import Swave
 
@@ -78,12 +78,17 @@ def test_a_file_of_another_kind(tmp_path):
         checkpoint.read(path)
 
 
-def test_a_checkpoint_of_other_software(tmp_path):
+@pytest.mark.parametrize(
+    ("with_checksum", "message"),
+    [
+        (True, r"found no configuration in this checkpoint, expected one written by train\.py"),
+        (False, r"its checksum is missing or wrong: damaged, or not written by train\.py"),
+    ],
+)
+def test_a_checkpoint_of_other_software(tmp_path, with_checksum, message):
     path = tmp_path / "other.ckpt"
-    ms.save_checkpoint([{"name": "weight", "data": Tensor([1.0])}], str(path))
-    with pytest.raises(
-        UserError, match=r"found no configuration in this checkpoint, expected one written by train\.py"
-    ):
+    ms.save_checkpoint([{"name": "weight", "data": Tensor([1.0])}], str(path), crc_check=with_checksum)
+    with pytest.raises(UserError, match=message):
         checkpoint.read(path)
 
 
@@ -111,3 +116,34 @@ def test_a_folder_that_cannot_be_written(saved, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write the checkpoint"):
         checkpoint.save(tmp_path / "file" / "a.ckpt", network.get_parameters(), Config(model=SMALL), {})
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_file_without_its_checksum_is_damaged(saved, flip):
+    path, _ = saved
+    content = bytearray(path.read_bytes())[:-17]  # MindSpore itself would read it, and may crash
+    if flip:
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"not a readable checkpoint: its checksum is missing or wrong"):
+        checkpoint.read(path)
+
+
+def test_a_checkpoint_of_the_first_version_is_read(tmp_path):
+    path, network = tmp_path / "old.ckpt", Swave(SMALL)
+    texts = {"config": to_json(Config(model=SMALL)), "progress": "{}"}
+    entries = [{"name": p.name, "data": p} for p in network.get_parameters()]
+    checkpoint.ms.save_checkpoint(entries, str(path), append_dict=texts, crc_check=True)
+    assert checkpoint.read(path).version == "0.1"
+    checkpoint.load_network(path)
+
+
+def test_averages_are_what_one_gets_where_there_are_any(tmp_path):
+    network, averaged = Swave(SMALL), Swave(SMALL)
+    for parameter in averaged.get_parameters():
+        parameter.name = checkpoint.AVERAGE + parameter.name
+    path = tmp_path / "averaged.ckpt"
+    checkpoint.save(path, [*network.get_parameters(), *averaged.get_parameters()], Config(model=SMALL), {})
+    loaded, _ = checkpoint.load_network(path)
+    for found, expected in zip(loaded.get_parameters(), averaged.get_parameters(), strict=True):
+        np.testing.assert_array_equal(found.asnumpy(), expected.asnumpy())

@@ -140,3 +140,28 @@ def test_changes_out_of_their_range_are_refused(values, message):
     with pytest.raises(UserError) as caught:
         DataConfig(dynamic_mixing=True, **values)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("training", {"seed": 2**32}, r"training\.seed: found 4294967296, expected 0\.0 to 4294967295"),
+        ("training", {"epochs": 10**12}, r"training\.epochs: found 1000000000000, expected 0\.0 to 100000"),
+        ("training", {"average_decay": 2.0}, r"training\.average_decay: found 2\.0, expected 0\.0 to 0\.99999"),
+        ("training", {"weight_decay": 0.1}, r"training\.weight_decay: found 0\.1 with the optimizer adam, expected 0"),
+        ("training", {"accumulation": 0}, r"training\.accumulation: found 0, expected at least 1"),
+        ("training", {"amp": "float64"}, r"training\.amp: found 'float64', expected one of none, bfloat16, float16"),
+        ("data", {"segment_seconds": 1e-5}, r"data\.segment_seconds: found 1e-05 s, expected at least the encoder's"),
+        ("data", {"valid_seconds": 1e-5}, r"data\.valid_seconds: found 1e-05 s, expected at least the encoder's"),
+    ],
+)
+def test_values_outside_what_makes_sense(section, values, message):
+    with pytest.raises(UserError, match=message):
+        override(Config(), section, **values)
+
+
+def test_a_recipe_that_is_no_text(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(bytes(range(128, 256)))
+    with pytest.raises(UserError, match=r"recipe.yaml: cannot read the configuration: found no text"):
+        load_config(path)

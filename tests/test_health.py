@@ -1,6 +1,7 @@
 import math
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,16 +20,19 @@ def test_what_is_not_finite_is_counted(loss, norm):
     assert (health.skipped, health.skipped_in_a_row) == (2, 0)
 
 
-def test_only_a_row_of_them_stops_the_run():
-    health = Health()
+def test_only_a_row_of_them_stops_the_run(tmp_path):
+    health, kept = Health(), tmp_path / "latest.ckpt"
     for _ in range(5):
         health.observe(math.nan, 1.0)
-        health.check(2, 7, "latest.ckpt")
+        health.check(2, 7, kept)
         health.observe(1.0, 1.0)
     health.observe(math.nan, 1.0)
     health.observe(math.nan, 1.0)
-    with pytest.raises(UserError, match=r"step 7: found .* 2 times in a row, expected finite ones: latest.ckpt"):
-        health.check(2, 7, "latest.ckpt")
+    with pytest.raises(UserError, match=r"step 7: found .* 2 times in a row, expected finite ones\. A smaller --lr"):
+        health.check(2, 7, kept)
+    kept.write_text("")
+    with pytest.raises(UserError, match=r"expected finite ones: .*latest.ckpt is from before\. A smaller"):
+        health.check(2, 7, kept)
 
 
 def test_the_scale_finds_its_way_down_before_anything_counts_as_wrong():
@@ -37,11 +41,11 @@ def test_the_scale_finds_its_way_down_before_anything_counts_as_wrong():
     for n in range(halvings):
         assert health.loss_scale == FIRST_SCALE / 2**n
         health.observe(math.inf, 1.0)
-        health.check(1, 0, "x")
+        health.check(1, 0, Path("x"))
     assert health.loss_scale == 1
     health.observe(math.inf, 1.0)
     with pytest.raises(UserError):
-        health.check(1, 0, "x")
+        health.check(1, 0, Path("x"))
 
 
 def test_the_scale_is_doubled_after_many_good_updates():

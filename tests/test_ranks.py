@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks.scaling import free_port
 from src import checkpoint
 from src.config import Config, DataConfig, ModelConfig, TrainingConfig
-from src.ranks import Ranks
+from src.errors import UserError
+from src.ranks import Ranks, join_ranks
 from src.run_folder import LATEST
 
 ROOT = Path(__file__).parent.parent
@@ -62,14 +64,6 @@ def launch(config, folder, **faults):
         check=False,
     )
     return result.returncode, time.time()
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def logs(folder):
@@ -158,6 +152,20 @@ def test_a_dying_process_stops_the_others_and_the_run_goes_on_as_though_nothing_
     found, expected = values(tmp_path), values(together)
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"MS_ROLE": "MS_WORKER", "MS_WORKER_NUM": "two"}, r"MS_WORKER_NUM: found 'two', expected the number"),
+        ({"RANK_TABLE_FILE": "table.json", "RANK_SIZE": ""}, r"RANK_SIZE: found '', expected the number"),
+    ],
+)
+def test_an_environment_that_makes_no_sense(monkeypatch, variables, message):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message):
+        join_ranks("CPU")
 
 
 def test_one_process_communicates_with_nobody():

@@ -40,6 +40,22 @@ def test_the_claim_of_a_killed_process_is_void(tmp_path):
         pass
 
 
+def test_a_file_system_without_locks_is_told_and_used(tmp_path, monkeypatch, capsys):
+    def no_locks(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(run_folder.fcntl, "flock", no_locks)
+    with claimed(tmp_path):
+        assert "cannot be locked (No locks available)" in capsys.readouterr().err
+
+
+def test_what_a_killed_process_was_writing_goes(tmp_path):
+    for name in (".history.jsonl.7.part", ".curves.png.7.part", ".notes.7.part"):
+        (tmp_path / name).write_text("half")
+    with claimed(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, ".notes.7.part"]
+
+
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with (

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +17,14 @@ from src import checkpoint
 from src.config import Config, DataConfig, ModelConfig, TrainingConfig
 from src.errors import UserError
 from src.run_folder import BEST, DAMAGED, HISTORY, LATEST, PREVIOUS
-from src.runtime import start
+from src.runtime import start, stop_when_terminated
 from src.stepper import Stepper, StepResult
 from src.training import Run, train
+from src.validation import Validation
+from tests.faults.runs import TIMES, contents
 
 ROOT = Path(__file__).parent.parent
 EVERY_STEP = 1e-9  # minutes between checkpoints
-TIMES = ("seconds", "seconds_per_step", "examples_per_second", "audio_seconds_per_second")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,21 +87,11 @@ def read_history(folder):
     return [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
 
 
-def without_times(history):
-    return [{key: value for key, value in entry.items() if key not in TIMES} for entry in history]
-
-
 def assert_same_run(folder, expected):
     """Weights, averages, moments, counters and history equal, bit for bit; only the times differ."""
-    found, wanted = checkpoint.read(folder / LATEST), checkpoint.read(expected / LATEST)
-    assert found.values.keys() == wanted.values.keys()
-    for name, value in wanted.values.items():
-        np.testing.assert_array_equal(found.values[name].asnumpy(), value.asnumpy(), err_msg=name)
-    for stored in (found, wanted):
-        stored.progress.pop("seconds")
-        stored.progress["history"] = without_times(stored.progress["history"])
-    assert found.progress == wanted.progress
-    assert without_times(read_history(folder)) == without_times(read_history(expected))
+    found, wanted = contents(folder), contents(expected)
+    assert found.keys() == wanted.keys()
+    assert [name for name in wanted if found[name] != wanted[name]] == []
 
 
 def test_a_run_leaves_checkpoints_a_history_and_curves(straight, config):
@@ -147,17 +140,29 @@ def test_a_killed_run_goes_on_as_though_nothing_had_happened(straight, config, t
     assert_same_run(tmp_path, straight)
 
 
-def test_ctrl_c_saves_the_last_update_and_the_run_goes_on_from_it(straight, config, tmp_path, monkeypatch):
+@pytest.fixture
+def terminating():
+    before = signal.getsignal(signal.SIGTERM)
+    stop_when_terminated()
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("terminating")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_the_last_update_and_the_run_goes_on_from_it(straight, config, tmp_path, monkeypatch, number):
+    if number == signal.SIGTERM and config.training.optimizer == "muon":
+        pytest.skip("once is enough")
     take = Stepper.take
+    steps = []
 
     def pressed_during_the_update(self, *arguments):
         result = take(self, *arguments)
-        pressed_during_the_update.count += 1
-        if pressed_during_the_update.count == 5:
-            signal.raise_signal(signal.SIGINT)
+        steps.append(result)
+        if len(steps) == 5:
+            signal.raise_signal(number)
         return result
 
-    pressed_during_the_update.count = 0
     monkeypatch.setattr(Stepper, "take", pressed_during_the_update)
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path)
@@ -168,15 +173,15 @@ def test_ctrl_c_saves_the_last_update_and_the_run_goes_on_from_it(straight, conf
 
 
 def test_a_damaged_checkpoint_is_told_and_the_one_before_used(straight, config, tmp_path, monkeypatch, capsys):
-    validate, scores = Run._validate, []
+    score, scores = Validation.score, []
 
-    def interrupted_at_the_end(self):
-        if self.progress.steps_done == 20:
+    def interrupted_at_the_end(self, separation):
+        if len(scores) == config.training.epochs - 1:
             raise KeyboardInterrupt
-        scores.append(validate(self))
+        scores.append(score(self, separation))
         return scores[-1]
 
-    monkeypatch.setattr(Run, "_validate", interrupted_at_the_end)
+    monkeypatch.setattr(Validation, "score", interrupted_at_the_end)
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path)
     monkeypatch.undo()
@@ -220,7 +225,8 @@ class Scripted:
         self.scores = []  # of the validations to come
         self.taken = []  # (rate, kept, scale) of every update
         monkeypatch.setattr(Stepper, "take", self.take)
-        monkeypatch.setattr(Run, "_validate", lambda _run: self.scores.pop(0))
+        monkeypatch.setattr("src.curves.draw", lambda *_: None)
+        monkeypatch.setattr(Validation, "score", lambda *_: self.scores.pop(0))
 
     def take(self, _batches, *controls):
         self.taken.append(controls)
@@ -292,16 +298,28 @@ def test_a_longer_run_may_follow_but_no_other(scripted, static, tmp_path):
         train(static, tmp_path)
     with pytest.raises(UserError, match=r"training\.learning_rate = 0\.001 was begun here, now it is 0\.002: choose"):
         train(with_training(static, epochs=3, learning_rate=2e-3), tmp_path)
-    smaller = dataclasses.replace(static.data, train=static.data.valid)
-    with pytest.raises(UserError, match=r"a run with 3 batches in an epoch was begun here, now there are 1"):
-        train(with_training(dataclasses.replace(static, data=smaller), epochs=3), tmp_path)
+    for split, words in (("train", "training"), ("valid", "validation")):
+        other = {split: static.data.train if split == "valid" else static.data.valid}
+        data = dataclasses.replace(static.data, dynamic_mixing=False, **other)
+        with pytest.raises(UserError, match=rf"a run with another {words} set was begun here: use the same"):
+            train(with_training(dataclasses.replace(static, data=data), epochs=3), tmp_path)
+
+
+def test_data_that_were_moved_are_the_same(scripted, static, tmp_path):
+    scripted.scores = [1.0, 2.0, 3.0]
+    train(static, tmp_path)
+    moved = tmp_path / "moved"
+    shutil.copytree(Path(static.data.train).parent, moved)
+    paths = {split: str(moved / f"{split}.mindrecord") for split in ("train", "valid")}
+    longer = with_training(dataclasses.replace(static, data=dataclasses.replace(static.data, **paths)), epochs=3)
+    assert train(longer, tmp_path).epochs_done == 3
 
 
 def test_a_cosine_cannot_become_longer(scripted, static, tmp_path):
     scripted.scores = [1.0, 2.0]
     cosine = with_training(static, schedule="cosine")
     train(cosine, tmp_path)
-    with pytest.raises(UserError, match=r"training\.epochs = 2 was begun here, now it is 3"):
+    with pytest.raises(UserError, match=r"training\.epochs = 2 was begun here, now it is 3 \(its cosine"):
         train(with_training(cosine, epochs=3), tmp_path)
 
 
@@ -325,6 +343,69 @@ def test_restart_moves_the_old_run_aside(scripted, static, tmp_path, capsys):
     assert [entry["valid_si_snri_db"] for entry in read_history(tmp_path / "before-1")] == [1.0, 2.0]
     assert checkpoint.read(tmp_path / "before-1" / LATEST).progress["epochs_done"] == 2
     assert (tmp_path / "data").exists()
+
+
+def test_a_restart_that_cannot_begin_moves_nothing(scripted, static, tmp_path):
+    scripted.scores = [1.0, 2.0]
+    train(static, tmp_path)
+    missing = dataclasses.replace(static, data=dataclasses.replace(static.data, train="typo.mindrecord"))
+    with pytest.raises(UserError, match=r"typo.mindrecord: no such file"):
+        train(missing, tmp_path, restart=True)
+    assert (tmp_path / LATEST).exists() and not (tmp_path / "before-1").exists()
+
+
+class Killed(BaseException):
+    """As a kill, nothing catches it."""
+
+
+def die_at(monkeypatch, number):
+    """Raise `Killed` instead of the file operation with this number, counted over all that a save makes."""
+    counted = []
+
+    def count(operation):
+        def counting(*arguments, **options):
+            counted.append(operation)
+            if len(counted) == number:
+                raise Killed
+            return operation(*arguments, **options)
+
+        return counting
+
+    for owner, name in ((Path, "replace"), (Path, "hardlink_to"), (Path, "unlink"), (Path, "chmod"), (os, "fsync")):
+        monkeypatch.setattr(owner, name, count(getattr(owner, name)))
+    return counted
+
+
+def test_a_kill_between_any_two_file_operations_loses_nothing(scripted, static, tmp_path, monkeypatch):
+    saving = with_training(static, keep_best=1)
+    scripted.scores = [1.0, 2.0]
+    train(saving, tmp_path / "straight")
+    died, number = True, 0
+    while died:
+        number += 1
+        folder = tmp_path / str(number)
+        scripted.scores = [1.0, 2.0]
+        with monkeypatch.context() as patch:
+            operations = die_at(patch, number)
+            try:
+                train(saving, folder)
+                died = False
+            except Killed:
+                pass
+        history = folder / HISTORY
+        told = len(history.read_text().splitlines()) if history.exists() else 0  # it is written first
+        found = checkpoint.read(folder / LATEST).progress["epochs_done"] if (folder / LATEST).exists() else 0
+        assert told - 1 <= found <= told
+        scripted.scores = [1.0, 2.0][found:]
+        train(saving, folder)
+        assert_same_run(folder, tmp_path / "straight")
+        assert sorted(path.name for path in folder.glob("*.ckpt")) == [
+            "best-epoch0002.ckpt",
+            "best.ckpt",
+            "latest.ckpt",
+            "previous.ckpt",
+        ]
+    assert number > 20 and len(operations) < number  # every one of them was tried
 
 
 def test_a_disk_that_is_full_leaves_the_last_checkpoint(scripted, static, tmp_path, monkeypatch):
