@@ -142,10 +142,13 @@ def test_a_killed_run_goes_on_as_though_nothing_had_happened(straight, config, t
 
 @pytest.fixture
 def terminating():
-    before = signal.getsignal(signal.SIGTERM)
+    """Signals as train.py has them; in the background pytest may have been started with SIGINT ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stop_when_terminated()
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("terminating")

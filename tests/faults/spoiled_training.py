@@ -44,8 +44,8 @@ def main(_argv):
 
     make, examples = Run.__init__, TrainingData.epoch
 
-    def init(self, *arguments):
-        make(self, *arguments)
+    def init(self, *arguments, **options):
+        make(self, *arguments, **options)
         take, ranks = self.stepper.take, self.ranks
         record = Path(os.environ["FAULT_RECORD"], f"losses-{ranks.rank}.jsonl")
 
