@@ -93,6 +93,7 @@ def start(device_target: str = "CPU", device_id: int = 0, *, graph_mode: bool = 
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"device_target {device_target}, device {device_id} cannot be used: {reason}") from None
     ms.set_context(mode=ms.GRAPH_MODE if graph_mode else ms.PYNATIVE_MODE)
+    ms.set_recursion_limit(10_000)  # loops over some hundred parameters nest that deep while a graph is compiled
     if device_target == "CPU":
         with contextlib.suppress(RuntimeError):  # MindSpore takes it once a process; the number never changes
             ms.device_context.cpu.op_tuning.threads_num(usable_cores())
