@@ -3,6 +3,9 @@
 Each is a Cell that is called with the gradients of its `parameters`, in their order, and the learning rate.
 """
 
+from itertools import groupby
+from typing import Any
+
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
@@ -43,6 +46,27 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     return x.swapaxes(1, 2) if upright else x
 
 
+_adam_step = ops.MultitypeFuncGraph("adam_step")
+
+
+@_adam_step.register("Function", "Tensor", "Tensor", "Tensor", "Number", "Tensor", "Tensor", "Tensor", "Tensor")
+def _decay_and_update(  # noqa: PLR0917 (a map's function has no names)
+    update: Any,
+    beta1_power: Tensor,
+    beta2_power: Tensor,
+    rate: Tensor,
+    decay: float,
+    parameter: Parameter,
+    first: Parameter,
+    second: Parameter,
+    gradient: Tensor,
+) -> bool:
+    if decay > 0:
+        ops.assign(parameter, parameter * (1 - rate * decay))
+    update(parameter, first, second, beta1_power, beta2_power, rate, BETA1, BETA2, EPSILON, gradient)
+    return True
+
+
 class Adam(nn.Cell):
     """Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1) by MindSpore's fused operator; AdamW with weight decay.
 
@@ -58,19 +82,16 @@ class Adam(nn.Cell):
         self.beta2_power = Parameter(Tensor(1.0, ms.float32), name="adam.beta2_power", requires_grad=False)
         self.decays = _decays(parameters, weight_decay)
         self.update = ops.Adam()
+        self.map = ops.HyperMap()  # a loop over some hundred parameters compiles many times slower
 
     def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> bool:
         """Take one step."""
         beta1_power, beta2_power = self.beta1_power * BETA1, self.beta2_power * BETA2
         ops.assign(self.beta1_power, beta1_power)
         ops.assign(self.beta2_power, beta2_power)
-        for i in range(len(self.decays)):
-            parameter = self.parameters[i]
-            if self.decays[i] > 0:
-                ops.assign(parameter, parameter * (1 - rate * self.decays[i]))
-            moments = (self.first_moments[i], self.second_moments[i])
-            constants = (beta1_power, beta2_power, rate, BETA1, BETA2, EPSILON)
-            self.update(parameter, *moments, *constants, gradients[i])
+        step = ops.partial(_adam_step, self.update, beta1_power, beta2_power, rate)
+        moments = (self.first_moments, self.second_moments)
+        self.map(step, self.decays, self.parameters, *moments, gradients)
         return True
 
 
@@ -84,40 +105,49 @@ class Muon(nn.Cell):
 
     def __init__(self, parameters: list[Parameter], weight_decay: float = 0.0) -> None:
         super().__init__(auto_prefix=False)
-        self.parameters = ParameterTuple(parameters)
+        # By size: matrices of one size are orthogonalized together, because many small products are slow.
+        self.parameters = ParameterTuple(sorted(parameters, key=lambda parameter: _matrices(parameter)[1:]))
         self.moments = self.parameters.clone("muon", init="zeros")
         self.weight_decay = weight_decay
-        shapes = [_matrices(parameter) for parameter in parameters]
-        self.shapes = tuple(shapes)
-        sizes = sorted({shape[1:] for shape in shapes})
-        # Matrices of one size are orthogonalized together: many small products are slow.
-        self.groups = tuple(tuple(i for i, shape in enumerate(shapes) if shape[1:] == size) for size in sizes)
+        self.groups = _groups([_matrices(parameter) for parameter in self.parameters])
+        self.map = ops.HyperMap()
 
     def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> bool:
         """Take one step."""
-        directions: tuple[Tensor, ...] = ()
-        for i in range(len(self.shapes)):
-            moment = MOMENTUM * self.moments[i] + (1 - MOMENTUM) * gradients[i]
-            ops.assign(self.moments[i], moment)
-            ahead = MOMENTUM * moment + (1 - MOMENTUM) * gradients[i]
-            directions = directions + (ahead.reshape(self.shapes[i]),)
-        for group in self.groups:
-            self._update(group, directions, rate)
+        directions = self.map(_muon_direction, self.moments, gradients)
+        for first, end, rows, columns, counts in self.groups:
+            stack = ops.cat(self.map(ops.partial(_as_matrices, rows, columns), directions[first:end]))
+            step = rate * (UPDATE_RMS * max(rows, columns) ** 0.5) * orthogonalize(stack)
+            pieces = ops.split(step, counts)
+            kept = 1 - rate * self.weight_decay
+            self.map(ops.partial(_subtract, kept), self.parameters[first:end], pieces)
         return True
 
-    def _update(self, group: tuple[int, ...], directions: tuple[Tensor, ...], rate: Tensor) -> None:
-        stack: tuple[Tensor, ...] = ()
-        for i in group:
-            stack = stack + (directions[i],)
-        size = self.shapes[group[0]]
-        step = rate * (UPDATE_RMS * max(size[1], size[2]) ** 0.5) * orthogonalize(ops.cat(stack))
-        start = 0
-        for i in group:
-            parameter = self.parameters[i]
-            kept = parameter if self.weight_decay == 0 else parameter * (1 - rate * self.weight_decay)
-            end = start + self.shapes[i][0]
-            ops.assign(parameter, kept - step[start:end].reshape(parameter.shape))
-            start = end
+
+def _groups(shapes: list[tuple[int, int, int]]) -> tuple[tuple[int, int, int, int, list[int]], ...]:
+    """Of weights in the order of their matrices' sizes: first, end, rows, columns, and matrices of each weight."""
+    groups = []
+    first = 0
+    for size, members in groupby(shapes, key=lambda shape: shape[1:]):
+        counts = [shape[0] for shape in members]
+        groups.append((first, first + len(counts), *size, counts))
+        first += len(counts)
+    return tuple(groups)
+
+
+def _muon_direction(moment: Parameter, gradient: Tensor) -> Tensor:
+    now = MOMENTUM * moment + (1 - MOMENTUM) * gradient
+    ops.assign(moment, now)
+    return MOMENTUM * now + (1 - MOMENTUM) * gradient
+
+
+def _as_matrices(rows: int, columns: int, weight: Tensor) -> Tensor:
+    return weight.reshape(-1, rows, columns)
+
+
+def _subtract(kept: Tensor, parameter: Parameter, step: Tensor) -> bool:
+    ops.assign(parameter, parameter * kept - step.reshape(parameter.shape))
+    return True
 
 
 class MuonAndAdam(nn.Cell):
@@ -128,8 +158,8 @@ class MuonAndAdam(nn.Cell):
         matrices = [parameter for parameter in parameters if _is_block_matrix(parameter)]
         others = [parameter for parameter in parameters if not _is_block_matrix(parameter)]
         self.count = len(matrices)
-        self.parameters = ParameterTuple(matrices + others)
         self.muon = Muon(matrices, weight_decay)
+        self.parameters = ParameterTuple([*self.muon.parameters, *others])
         self.adam = Adam(others, weight_decay)
 
     def construct(self, gradients: tuple[Tensor, ...], rate: Tensor) -> bool:

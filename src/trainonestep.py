@@ -3,17 +3,45 @@
 An update is skipped, on all processes alike, where loss or gradient are not finite.
 """
 
-from mindspore import ParameterTuple, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 NUM_CONTROLS = 3  # learning rate, part of the weights' averages that is kept, scale of the loss
 
 
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     """The square root of the sum of the squares of all elements of all gradients."""
-    total = ops.square(gradients[0]).sum()
-    for gradient in gradients[1:]:
-        total = total + ops.square(gradient).sum()
-    return ops.sqrt(total)
+    return ops.sqrt(ops.addn(ops.HyperMap()(_sum_of_squares, gradients)))
+
+
+def _sum_of_squares(values: Tensor) -> Tensor:
+    return ops.square(values).sum()
+
+
+def _in_a_row(values: Tensor) -> Tensor:
+    return values.reshape(-1)
+
+
+def _in_shape(values: Tensor, shaped: Tensor) -> Tensor:
+    return values.reshape(shaped.shape)
+
+
+def _times(factor: Tensor, values: Tensor) -> Tensor:
+    return values * factor
+
+
+def _follow(kept: Tensor, average: Parameter, weight: Parameter) -> bool:
+    ops.assign(average, kept * average + (1 - kept) * weight)
+    return True
+
+
+def _add_to(total: Parameter, values: Tensor) -> bool:
+    ops.assign_add(total, values)
+    return True
+
+
+def _clear(total: Parameter) -> bool:
+    ops.assign(total, ops.zeros_like(total))
+    return True
 
 
 class ScaledLoss(nn.Cell):
@@ -37,22 +65,15 @@ class MeanOverProcesses(nn.Cell):
     def __init__(self, parameters: ParameterTuple, num_processes: int) -> None:
         super().__init__(auto_prefix=False)
         self.num_processes = num_processes
-        self.shapes = tuple(parameter.shape for parameter in parameters)
-        self.sizes = tuple(parameter.size for parameter in parameters)
+        self.sizes = [1, *(parameter.size for parameter in parameters)]
         self.all_reduce = ops.AllReduce()
+        self.map = ops.HyperMap()
 
     def construct(self, loss: Tensor, gradients: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Every process gets the same numbers."""
-        rows: tuple[Tensor, ...] = (loss.reshape(1),)
-        for gradient in gradients:
-            rows = rows + (gradient.reshape(-1),)
-        mean = self.all_reduce(ops.cat(rows)) / self.num_processes
-        means: tuple[Tensor, ...] = ()
-        start = 1
-        for i in range(len(self.sizes)):
-            means = means + (mean[start : start + self.sizes[i]].reshape(self.shapes[i]),)
-            start = start + self.sizes[i]
-        return mean[0], means
+        rows = (loss.reshape(1),) + self.map(_in_a_row, gradients)
+        mean = ops.split(self.all_reduce(ops.cat(rows)) / self.num_processes, self.sizes)
+        return mean[0][0], self.map(_in_shape, mean[1:], gradients)
 
 
 class Update(nn.Cell):
@@ -76,7 +97,8 @@ class Update(nn.Cell):
         super().__init__(auto_prefix=False)  # or the network's parameters would change their names
         self.optimizer = optimizer
         self.clip_norm = clip_norm
-        self.averages = averages if averages is not None else ()
+        self.averages = averages
+        self.map = ops.HyperMap()  # loops over some hundred parameters compile many times slower
         self.num_processes = num_processes
         if num_processes > 1:
             self.mean = MeanOverProcesses(optimizer.parameters, num_processes)
@@ -91,17 +113,10 @@ class Update(nn.Cell):
         norm = global_norm(gradients) / divisor
         if ops.isfinite(loss + norm):
             scale = self.clip_norm / (divisor * ops.maximum(norm, Tensor(self.clip_norm)))
-            scaled: tuple[Tensor, ...] = ()
-            for gradient in gradients:
-                scaled = scaled + (gradient * scale,)
-            self.optimizer(scaled, controls[0])
-            self._follow(controls[1])
+            self.optimizer(self.map(ops.partial(_times, scale), gradients), controls[0])
+            if self.averages is not None:
+                self.map(ops.partial(_follow, controls[1]), self.averages, self.optimizer.parameters)
         return loss, norm
-
-    def _follow(self, kept: Tensor) -> None:
-        for i in range(len(self.averages)):
-            average = self.averages[i]
-            ops.assign(average, kept * average + (1 - kept) * self.optimizer.parameters[i])
 
 
 class TrainOneStepCell(nn.Cell):
@@ -133,13 +148,13 @@ class GradientSum(nn.Cell):
         super().__init__(auto_prefix=False)
         self.network_with_loss = network_with_loss
         self.sums = sums
+        self.map = ops.HyperMap()
         self.loss_and_gradients = ops.value_and_grad(ScaledLoss(network_with_loss), None, parameters)
 
     def construct(self, mixture: Tensor, sources: Tensor, num_samples: Tensor, controls: Tensor) -> Tensor:
         """Add one batch; controls [3] as in `Update`."""
         loss, gradients = self.loss_and_gradients(mixture, sources, num_samples, controls[2])
-        for i in range(len(gradients)):
-            ops.assign_add(self.sums[i], gradients[i])
+        self.map(_add_to, self.sums, gradients)
         return loss
 
 
@@ -150,13 +165,11 @@ class UpdateFromSums(nn.Cell):
         super().__init__(auto_prefix=False)
         self.update = update
         self.sums = sums
+        self.map = ops.HyperMap()
 
     def construct(self, loss_sum: Tensor, count: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
         """Update with the mean gradient of `count` batches."""
-        gradients: tuple[Tensor, ...] = ()
-        for parameter in self.sums:
-            gradients = gradients + (parameter * 1.0,)  # a copy: the sums are cleared below
+        gradients = self.map(ops.partial(_times, Tensor(1.0)), self.sums)  # a copy: the sums are cleared below
         loss, norm = self.update(loss_sum, gradients, count * controls[2], controls)
-        for parameter in self.sums:
-            ops.assign(parameter, ops.zeros_like(parameter))
+        self.map(_clear, self.sums)
         return loss, norm
