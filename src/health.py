@@ -3,7 +3,7 @@
 import math
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ LARGEST_SCALE = 2.0**24
 SCALE_PERIOD = 1000  # updates in a row without an overflow, after which the scale is doubled
 QUEUED_BATCHES = 2
 PATIENCE_SECONDS = 0.2  # between looks at whether anybody still waits
+LEAVING_SECONDS = 10.0  # for the item that is being read when nobody wants more
 
 
 @dataclass
@@ -71,8 +72,11 @@ class Health:
             )
 
 
-def watched(items: Iterator[T], timeout_seconds: float, what: str) -> Iterator[T]:
+def watched(items: Iterator[T], timeout_seconds: float, what: str) -> Generator[T, None, None]:
     """The same items, read ahead by a thread, so that a source that hangs is noticed.
+
+    Close it (`contextlib.closing`) before the program ends: a thread that reads with MindData while Python shuts
+    down crashes the process.
 
     Args:
         items: read in the thread, up to two ahead.
@@ -103,12 +107,15 @@ def watched(items: Iterator[T], timeout_seconds: float, what: str) -> Iterator[T
         except BaseException as error:  # the reader of the queue shall have it
             put(lambda error=error: _throw(error))  # type: ignore[misc]
 
-    threading.Thread(target=read, name="reading ahead", daemon=True).start()
+    thread = threading.Thread(target=read, name="reading ahead", daemon=True)
+    thread.start()
+    leaving_seconds = LEAVING_SECONDS
     try:
         while True:
             try:
                 result = ready.get(timeout=timeout_seconds or None)
             except queue.Empty:
+                leaving_seconds = 0.0
                 raise UserError(
                     f"{what}: found no batch for {timeout_seconds:g} s, expected one sooner: the data pipeline hangs, "
                     f"or the disk is very slow (training.data_timeout_seconds)"
@@ -119,6 +126,7 @@ def watched(items: Iterator[T], timeout_seconds: float, what: str) -> Iterator[T
                 return
     finally:
         wanted.clear()
+        thread.join(leaving_seconds)
 
 
 class _EndError(Exception):

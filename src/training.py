@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -115,16 +115,16 @@ class Run:
         self.stepper.begin_training()
         batches = self.data.epoch(progress.epochs_done, progress.batches_done)
         steps_left = self.steps_per_epoch - progress.batches_done // settings.accumulation
-        batches = watched(batches, settings.data_timeout_seconds, self.config.data.train)
-        for group in _groups(batches, settings.accumulation, steps_left):
-            with interrupts_held_back():
-                rate = self._rate()
-                kept = average_kept(settings.average_decay, progress.steps_done)
-                result = self.stepper.take(group, rate, kept, progress.health.loss_scale)
-                self._count(result)
-            self._show(result, rate, bar, curves)
-            progress.health.check(settings.skipped_in_a_row, progress.steps_done, self.output_dir / LATEST)
-            self._save_in_time()
+        with closing(watched(batches, settings.data_timeout_seconds, self.config.data.train)) as ahead:
+            for group in _groups(ahead, settings.accumulation, steps_left):
+                with interrupts_held_back():
+                    rate = self._rate()
+                    kept = average_kept(settings.average_decay, progress.steps_done)
+                    result = self.stepper.take(group, rate, kept, progress.health.loss_scale)
+                    self._count(result)
+                self._show(result, rate, bar, curves)
+                progress.health.check(settings.skipped_in_a_row, progress.steps_done, self.output_dir / LATEST)
+                self._save_in_time()
 
     def _rate(self) -> float:
         """The learning rate of the next update."""

@@ -1,10 +1,12 @@
 """The score of a network during training: SI-SNR improvement on one piece of every validation mixture."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn
+from numpy.typing import NDArray
 
 from src.config import Config
 from src.data.data import Batch, validation_batches
@@ -13,6 +15,7 @@ from src.errors import UserError
 from src.health import watched
 from src.metrics import best_permutation, si_snr
 from src.ranks import Ranks
+from src.runtime import interrupts_held_back
 
 BATCH = 8  # pieces
 
@@ -47,22 +50,27 @@ class Validation:
         A source that is silent in its piece has no score and is left out. Raises `UserError` if none has one.
         """
         separation.set_train(False)
-        ranks, improvements = self.ranks, []
-        pieces = watched(self._pieces(), self.config.training.data_timeout_seconds, self.config.data.valid)
-        for number, ((mixture, sources, num_samples), count) in enumerate(pieces):
-            scores = np.zeros((BATCH, self.config.model.num_speakers), np.float32)
-            if number % ranks.size == ranks.rank:
-                tracks = separation(Tensor(mixture)).asnumpy()
-                for example in range(count):
-                    scores[example] = _improvement(
-                        mixture[example], sources[example], tracks[example], num_samples[example]
-                    )
-            improvements.append(scores[:count])
-        every = ranks.sum(np.concatenate(improvements))  # zero but for the process whose turn it was
+        timeout = self.config.training.data_timeout_seconds
+        with closing(watched(self._pieces(), timeout, self.config.data.valid)) as ahead:
+            improvements = [self._scores(separation, number, *piece) for number, piece in enumerate(ahead)]
+        every = self.ranks.sum(np.concatenate(improvements))  # zero but for the process whose turn it was
         known = every[np.isfinite(every)]
         if known.size == 0:
             raise UserError(f"{self.config.data.valid}: found no piece with a finite score, expected speech in all")
         return float(np.mean(known, dtype=np.float64))
+
+    def _scores(self, separation: nn.Cell, number: int, batch: Batch, count: int) -> NDArray[np.float32]:
+        """Of the `count` pieces of a batch, [count, C]; zeros if it is another process's turn."""
+        mixture, sources, num_samples = batch
+        scores = np.zeros((count, self.config.model.num_speakers), np.float32)
+        if number % self.ranks.size == self.ranks.rank:
+            with interrupts_held_back():
+                tracks = separation(Tensor(mixture)).asnumpy()
+            for example in range(count):
+                scores[example] = _improvement(
+                    mixture[example], sources[example], tracks[example], num_samples[example]
+                )
+        return scores
 
     def _pieces(self) -> Iterator[tuple[Batch, int]]:
         model, data = self.config.model, self.config.data
