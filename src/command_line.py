@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from src.errors import UserError
+from src.runtime import INTERRUPTED
 
 EXIT_MISTAKE = 2  # a UserError, or wrong options
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -74,6 +75,7 @@ def _forward_interrupts() -> None:
         assert main_thread is not None
         while True:
             signal.sigwait({signal.SIGINT})
+            INTERRUPTED.set()
             signal.pthread_kill(main_thread, signal.SIGUSR1)
 
     signal.signal(signal.SIGUSR1, signal.default_int_handler)

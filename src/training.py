@@ -29,7 +29,7 @@ from src.pace import Pace, progress_bar
 from src.progress import Progress, check_same_data, check_same_run
 from src.ranks import Ranks
 from src.run_folder import HISTORY, LATEST
-from src.runtime import interrupts_held_back, seed_everything
+from src.runtime import interrupts_held_back, raise_if_interrupted, seed_everything
 from src.schedule import average_kept, epochs_without_improvement, learning_rates, plateau_factor
 from src.stepper import Stepper, StepResult
 from src.validation import Separation, Validation
@@ -122,6 +122,7 @@ class Run:
                     kept = average_kept(settings.average_decay, progress.steps_done)
                     result = self.stepper.take(group, rate, kept, progress.health.loss_scale)
                     self._count(result)
+                raise_if_interrupted()
                 self._show(result, rate, bar, curves)
                 progress.health.check(settings.skipped_in_a_row, progress.steps_done, self.output_dir / LATEST)
                 self._save_in_time()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,15 @@ def test_another_seed_is_another_run(static, tmp_path):
     ]
     np.testing.assert_array_equal(weights[0], weights[1])
     assert np.abs(weights[0] - weights[2]).max() > 0
+
+
+def test_an_interrupt_that_was_dropped_on_its_way_ends_the_run_all_the_same(scripted, static, tmp_path, monkeypatch):
+    pressed = threading.Event()
+    monkeypatch.setattr("src.runtime.INTERRUPTED", pressed)
+    pressed.set()
+    with pytest.raises(KeyboardInterrupt):
+        train(static, tmp_path)
+    assert checkpoint.read(tmp_path / LATEST).progress["steps_done"] == 1
 
 
 class Scripted:
