@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from src.errors import UserError
-from src.runtime import INTERRUPTED
 
 EXIT_MISTAKE = 2  # a UserError, or wrong options
+INTERRUPTED = threading.Event()  # Ctrl-C was pressed
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -61,6 +61,15 @@ def run(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
     finally:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Ctrl-C has nothing left to stop while the program ends
     raise SystemExit(0)
+
+
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed before.
+
+    It may have been raised where Python drops exceptions, such as in a finalizer; so long work asks once a step.
+    """
+    if INTERRUPTED.is_set():
+        raise KeyboardInterrupt
 
 
 def _forward_interrupts() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from src.errors import UserError
 
 DEVICE_TARGETS = ("CPU", "Ascend", "GPU")
-INTERRUPTED = threading.Event()  # set by src.command_line when Ctrl-C was pressed
 
 
 def prepare_environment() -> None:
@@ -56,15 +55,6 @@ def interrupts_held_back() -> Iterator[None]:
             signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if pressed:
-        raise KeyboardInterrupt
-
-
-def raise_if_interrupted() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed before.
-
-    It may have been raised where Python drops exceptions, such as in a finalizer; so long work asks once a step.
-    """
-    if INTERRUPTED.is_set():
         raise KeyboardInterrupt
 
 

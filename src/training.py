@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from src import checkpoint, run_folder
 from src.audio import written_aside
+from src.command_line import raise_if_interrupted
 from src.config import Config
 from src.curves import Curves
 from src.data.data import Batch, TrainingData
@@ -29,7 +30,7 @@ from src.pace import Pace, progress_bar
 from src.progress import Progress, check_same_data, check_same_run
 from src.ranks import Ranks
 from src.run_folder import HISTORY, LATEST
-from src.runtime import interrupts_held_back, raise_if_interrupted, seed_everything
+from src.runtime import interrupts_held_back, seed_everything
 from src.schedule import average_kept, epochs_without_improvement, learning_rates, plateau_factor
 from src.stepper import Stepper, StepResult
 from src.validation import Separation, Validation

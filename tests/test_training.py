@@ -223,7 +223,7 @@ def test_another_seed_is_another_run(static, tmp_path):
 
 def test_an_interrupt_that_was_dropped_on_its_way_ends_the_run_all_the_same(scripted, static, tmp_path, monkeypatch):
     pressed = threading.Event()
-    monkeypatch.setattr("src.runtime.INTERRUPTED", pressed)
+    monkeypatch.setattr("src.command_line.INTERRUPTED", pressed)
     pressed.set()
     with pytest.raises(KeyboardInterrupt):
         train(static, tmp_path)
