@@ -97,9 +97,7 @@ def join_ranks(device_target: str) -> Ranks:
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"the distributed run's processes do not find each other: {reason}") from None
-    ms.set_auto_parallel_context(
-        parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=ranks.size
-    )
+    ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, device_num=ranks.size)
     return ranks
 
 

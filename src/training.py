@@ -83,7 +83,6 @@ class Run:
         """
         total = self.config.training.epochs * self.steps_per_epoch
         first, progress, folder = self.ranks.is_first, self.progress, self.output_dir
-        self._counted_until = self._saved_at = time.monotonic()
         with (
             Curves(folder, progress.steps_done, _warn, title=str(folder)) if first else nullcontext() as curves,
             progress_bar(total, progress.steps_done, disable=not first) as bar,
@@ -119,7 +118,7 @@ class Run:
         with closing(watched(batches, settings.data_timeout_seconds, self.config.data.train)) as ahead:
             for group in _groups(ahead, settings.accumulation, steps_left):
                 with interrupts_held_back():
-                    rate = self._rate()
+                    rate = self._rate(progress.steps_done)
                     kept = average_kept(settings.average_decay, progress.steps_done)
                     result = self.stepper.take(group, rate, kept, progress.health.loss_scale)
                     self._count(result)
@@ -128,10 +127,9 @@ class Run:
                 progress.health.check(settings.skipped_in_a_row, progress.steps_done, self.output_dir / LATEST)
                 self._save_in_time()
 
-    def _rate(self) -> float:
-        """The learning rate of the next update."""
-        factor = plateau_factor(self.config.training, self.progress.scores_db)
-        return float(self.rates[self.progress.steps_done]) * factor
+    def _rate(self, step: int) -> float:
+        """The learning rate of an update of the epoch that is going on; `step` is how many were before it."""
+        return float(self.rates[step]) * plateau_factor(self.config.training, self.progress.scores_db)
 
     def _count(self, result: StepResult) -> None:
         progress = self.progress
@@ -179,13 +177,12 @@ class Run:
     def _close_epoch(self, si_snri_db: float) -> dict[str, Any]:
         progress = self.progress
         self._count_time()
-        rate = float(self.rates[progress.steps_done - 1]) * plateau_factor(self.config.training, progress.scores_db)
         entry = {
             "epoch": progress.epochs_done + 1,
             "step": progress.steps_done,
             "train_loss_db": _rounded(progress.loss_sum_db, progress.made),
             "gradient_norm": _rounded(progress.norm_sum, progress.made),
-            "learning_rate": float(f"{rate:.4g}"),
+            "learning_rate": float(f"{self._rate(progress.steps_done - 1):.4g}"),
             "valid_si_snri_db": round(si_snri_db, 4),
             "skipped": progress.health.skipped - progress.skipped_before,
             "seconds": round(progress.seconds, 1),

@@ -5,8 +5,6 @@ An update is skipped, on all processes alike, where loss or gradient are not fin
 
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-NUM_CONTROLS = 3  # learning rate, part of the weights' averages that is kept, scale of the loss
-
 
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     """The square root of the sum of the squares of all elements of all gradients."""

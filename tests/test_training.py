@@ -131,9 +131,17 @@ def test_a_killed_run_goes_on_as_though_nothing_had_happened(straight, config, t
     recipe = tmp_path / "recipe.yaml"
     sections = json.loads(json.dumps(dataclasses.asdict(saving)))
     recipe.write_text(yaml.safe_dump(sections))
-    command = [sys.executable, "-m", "tests.faults.killed_training", "7", "--config", str(recipe)]
+    command = [
+        sys.executable,
+        "tests/faults/spoiled_training.py",
+        "--config",
+        str(recipe),
+        "--output_dir",
+        str(tmp_path),
+    ]
+    faults = {"FAULT_RECORD": str(tmp_path), "FAULT_DIE_STEP": "8", "FAULT_DIE_RANK": "0"}
     result = subprocess.run(
-        [*command, "--output_dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env={**os.environ, **faults}, capture_output=True, text=True, check=False
     )
     assert result.returncode == -signal.SIGKILL, result.stderr
     assert checkpoint.read(tmp_path / LATEST).progress["steps_done"] == 7
