@@ -1,0 +1,178 @@
+"""Recordings of any length from chunks: where they are cut, and how the separated chunks become tracks again.
+
+Each chunk goes through the network alone, with its neighbours' samples on both sides as context. In the middle of
+what two chunks share, one fades into the other; the rest of the shared part only serves to see which track of the
+one continues which of the other (src/alignment.py).
+
+Letters in shapes: B chunks, C speakers, T samples, M samples of a chunk, V samples that neighbours share.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.alignment import Aligner, Alignment
+from src.errors import UserError
+
+Floats = NDArray[np.float32]
+Separate = Callable[[Floats], Floats]  # mixtures [B, T] -> tracks [B, C, T], any order, gain and sign
+
+FADE_SHARE = 0.5  # of the shared part; the outer quarters are where a chunk lacks context
+IN_MEMORY_BYTES = 2**26  # scratch beyond this lies on the disk
+
+
+class Recording(Protocol):
+    """Samples at the network's rate, one channel: an array, or a file that is read slice by slice."""
+
+    def __len__(self) -> int:
+        """T."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> Floats:
+        """float32 [t] for a slice start:stop."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How recordings are cut: chunks of M samples of which neighbours share at least V; M = 0: not at all."""
+
+    chunk_samples: int = 0
+    overlap_samples: int = 0
+
+    @classmethod
+    def from_seconds(cls, chunk_seconds: float, overlap_seconds: float, sample_rate: int) -> "Chunking":
+        """Check and convert what a user gave. Raises `UserError` unless 0 <= overlap <= chunk / 2."""
+        for name, seconds in (("chunk_seconds", chunk_seconds), ("overlap_seconds", overlap_seconds)):
+            if not (math.isfinite(seconds) and seconds >= 0):
+                raise UserError(f"{name}: found {seconds}, expected seconds, or 0")
+        if chunk_seconds and overlap_seconds > chunk_seconds / 2:
+            raise UserError(
+                f"overlap_seconds: found {overlap_seconds}, expected at most {chunk_seconds / 2:g}, half of chunk_seconds"
+            )
+        samples = round(chunk_seconds * sample_rate)
+        if chunk_seconds and samples < 2:
+            raise UserError(f"chunk_seconds: found {chunk_seconds}, expected at least {2 / sample_rate:g}")
+        return cls(samples, min(round(overlap_seconds * sample_rate), samples // 2))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a recording. All numbers are samples from the recording's start."""
+
+    start: int
+    stop: int
+    use_start: int  # what it gives to the result, its fades included, is [use_start, use_stop)
+    use_stop: int
+    fade: int  # length of the fade with its neighbours
+
+
+def plan_chunks(num_samples: int, chunking: Chunking) -> list[Chunk]:
+    """As few chunks as have the length M and share V, spread evenly; one chunk where that covers all.
+
+    Spreading makes neighbours share some more than V, and no chunk is shorter than the others.
+    """
+    length, overlap = chunking.chunk_samples, chunking.overlap_samples
+    if not length or num_samples <= length:
+        return [Chunk(0, num_samples, 0, num_samples, 0)]
+    count = -(-(num_samples - overlap) // (length - overlap))
+    starts = [index * (num_samples - length) // (count - 1) for index in range(count)]
+    half = round(overlap * FADE_SHARE) // 2
+    cuts = [(left + length + right) // 2 for left, right in zip(starts, starts[1:], strict=False)]
+    begins = [0] + [cut - half for cut in cuts]
+    ends = [cut + half for cut in cuts] + [num_samples]
+    return [
+        Chunk(start, start + length, begin, end, 2 * half)
+        for start, begin, end in zip(starts, begins, ends, strict=True)
+    ]
+
+
+def separate_in_chunks(
+    recording: Recording,
+    separate: Separate,
+    chunking: Chunking,
+    sample_rate: int,
+    *,
+    batch_size: int = 1,
+    scratch_dir: Path | None = None,
+    on_progress: Callable[[int], None] = lambda num_samples: None,
+) -> Iterator[Floats]:
+    """Separate a recording of any length; the memory taken does not grow with it.
+
+    All chunks are separated before the first piece comes, because what is heard late can tell who was who early.
+    Until then the used parts of the chunks wait in a temporary file.
+
+    Args:
+        recording: [T], at the network's rate.
+        separate: the network, on chunks [B, M] of equal length.
+        chunking: M and V.
+        sample_rate: of the recording, in Hz.
+        batch_size: chunks that go through the network together.
+        scratch_dir: where the temporary file is made, T * C * 4 bytes and some; by default the system's place.
+        on_progress: called with the number of samples that were finished since the last call.
+
+    Yields:
+        The tracks in consecutive pieces [C, t] which together are [C, T]; the order of the tracks is the same in
+        all. Where one chunk covers the recording the only piece is the network's own output.
+
+    Raises:
+        UserError: the temporary file cannot be written.
+    """
+    chunks = plan_chunks(len(recording), chunking)
+    if len(chunks) == 1:
+        tracks = separate(recording[0 : len(recording)][np.newaxis])[0]
+        on_progress(len(recording))
+        yield tracks
+        return
+    with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=scratch_dir) as scratch:
+        aligner = Aligner(sample_rate)
+        num_tracks = 0
+        for chunk, mixture, tracks in _separated(recording, separate, chunks, batch_size):
+            num_tracks = len(tracks)
+            aligner.add(chunk.start, mixture, tracks, slice(chunk.use_start - chunk.start, chunk.use_stop - chunk.start))
+            used = tracks[:, chunk.use_start - chunk.start : chunk.use_stop - chunk.start]
+            try:
+                scratch.write(np.ascontiguousarray(used, dtype=np.float32).tobytes())
+            except OSError as error:
+                raise UserError(f"the temporary file cannot be written ({error.strerror})") from error
+            on_progress(chunk.use_stop - chunk.use_start - (chunk.fade if chunk.use_stop < len(recording) else 0))
+        scratch.seek(0)
+        yield from _stitch(chunks, scratch, num_tracks, aligner.result())
+
+
+def _separated(
+    recording: Recording, separate: Separate, chunks: Sequence[Chunk], batch_size: int
+) -> Iterator[tuple[Chunk, Floats, Floats]]:
+    """Each chunk with its mixture [M] and its tracks [C, M] as they come from the network."""
+    for first in range(0, len(chunks), batch_size):
+        batch = chunks[first : first + batch_size]
+        mixtures = np.stack([recording[chunk.start : chunk.stop] for chunk in batch])  # [B, M]
+        yield from zip(batch, mixtures, separate(mixtures), strict=True)
+
+
+def _stitch(chunks: Sequence[Chunk], scratch: IO[bytes], num_tracks: int, alignment: Alignment) -> Iterator[Floats]:
+    """Consecutive pieces [C, t] of the tracks, from the chunks' used parts one after the other in `scratch`."""
+    last = len(chunks) - 1
+    tail: Floats = np.zeros((num_tracks, 0), np.float32)  # the end of the chunk before, which fades out
+    for index, (chunk, order, signs) in enumerate(zip(chunks, alignment.orders, alignment.signs, strict=True)):
+        num_used = chunk.use_stop - chunk.use_start
+        raw = np.frombuffer(scratch.read(4 * num_tracks * num_used), np.float32).reshape(num_tracks, num_used)
+        tracks = raw[order] * signs[:, np.newaxis]
+        num_faded = tail.shape[1]
+        rise = fade_in(num_faded)
+        tracks[:, :num_faded] = rise * tracks[:, :num_faded] + (1 - rise) * tail
+        keep = num_used if index == last else num_used - chunk.fade
+        tail = tracks[:, keep:]
+        yield tracks[:, :keep]
+
+
+def fade_in(num_samples: int) -> Floats:
+    """Weights [T] from near 0 to near 1, half a period of a raised cosine; with their mirror image they sum to 1."""
+    phase = (np.arange(num_samples) + 0.5) / max(num_samples, 1)
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * phase), dtype=np.float32)
