@@ -7,11 +7,11 @@ one continues which of the other (src/alignment.py).
 Letters in shapes: B chunks, C speakers, T samples, M samples of a chunk, V samples that neighbours share.
 """
 
+import itertools
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
@@ -54,7 +54,8 @@ class Chunking:
                 raise UserError(f"{name}: found {seconds}, expected seconds, or 0")
         if chunk_seconds and overlap_seconds > chunk_seconds / 2:
             raise UserError(
-                f"overlap_seconds: found {overlap_seconds}, expected at most {chunk_seconds / 2:g}, half of chunk_seconds"
+                f"overlap_seconds: found {overlap_seconds}, expected at most half of chunk_seconds, "
+                f"{chunk_seconds / 2:g}"
             )
         samples = round(chunk_seconds * sample_rate)
         if chunk_seconds and samples < 2:
@@ -84,7 +85,7 @@ def plan_chunks(num_samples: int, chunking: Chunking) -> list[Chunk]:
     count = -(-(num_samples - overlap) // (length - overlap))
     starts = [index * (num_samples - length) // (count - 1) for index in range(count)]
     half = round(overlap * FADE_SHARE) // 2
-    cuts = [(left + length + right) // 2 for left, right in zip(starts, starts[1:], strict=False)]
+    cuts = [(left + length + right) // 2 for left, right in itertools.pairwise(starts)]
     begins = [0] + [cut - half for cut in cuts]
     ends = [cut + half for cut in cuts] + [num_samples]
     return [
@@ -100,7 +101,7 @@ def separate_in_chunks(
     sample_rate: int,
     *,
     batch_size: int = 1,
-    scratch_dir: Path | None = None,
+    scratch_dir: str | None = None,
     on_progress: Callable[[int], None] = lambda num_samples: None,
 ) -> Iterator[Floats]:
     """Separate a recording of any length; the memory taken does not grow with it.
@@ -135,7 +136,9 @@ def separate_in_chunks(
         num_tracks = 0
         for chunk, mixture, tracks in _separated(recording, separate, chunks, batch_size):
             num_tracks = len(tracks)
-            aligner.add(chunk.start, mixture, tracks, slice(chunk.use_start - chunk.start, chunk.use_stop - chunk.start))
+            aligner.add(
+                chunk.start, mixture, tracks, slice(chunk.use_start - chunk.start, chunk.use_stop - chunk.start)
+            )
             used = tracks[:, chunk.use_start - chunk.start : chunk.use_stop - chunk.start]
             try:
                 scratch.write(np.ascontiguousarray(used, dtype=np.float32).tobytes())
