@@ -1,45 +1,218 @@
-"""Which track of a chunk continues which of the chunk before."""
+"""Which track of a chunk continues which of the chunk before, for a whole recording at once.
 
+A network gives the speakers of every chunk in an order of its own. Two things tell which track goes on as which:
+
+- the overlap: what neighbours share was separated twice, and the same person's two versions resemble each other;
+- the voice: where the overlap is silent, or a person pauses for longer than a chunk, a track is compared with what
+  each speaker sounded like so far (src/voiceprint.py).
+
+Both are log likelihoods, and the orders of all chunks are chosen together. So what is heard late can correct what
+was guessed early, from a word at the end of a chunk for instance.
+
+Letters in shapes: C speakers, M samples of a chunk, V samples of an overlap, Q candidates.
+"""
+
+import functools
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-Floats = NDArray[np.float32]
+from src.voiceprint import Listener, SpeakerModel, Voices
+
+Floats = NDArray[np.float64]
+Order = NDArray[np.int64]  # [C]
+
+OVERLAP_WEIGHT = 100.0  # log likelihood of an overlap that agrees in full, against one that has nothing in common
+QUIET = 0.01  # of the recording's mean power: overlaps below say little
+SAME_SIGN = 0.5  # correlation of two versions of a track from which on their signs are compared
+ROUNDS = 20  # at most; three are the rule
+ALL_ORDERS_UP_TO = 5  # tracks: 120 orders
 
 
 @dataclass(frozen=True)
 class Alignment:
     """For every chunk: track c of the result is the chunk's track `order[c]`, times `sign[c]`."""
 
-    orders: list[NDArray[np.int64]]  # [C] each
-    signs: list[Floats]  # [C] each, 1 or -1
+    orders: list[Order]  # [C] each
+    signs: list[NDArray[np.float32]]  # [C] each, 1 or -1
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """A chunk's tracks beside those of the chunk before, where the two overlap, each in its chunk's own order."""
+
+    products: Floats  # [C before, C], inner products
+    energies_before: Floats  # [C]
+    energies: Floats  # [C]
+    num_samples: int
+
+    @property
+    def correlations(self) -> Floats:
+        """[C before, C], -1 to 1; 0 where one of the two is silent."""
+        norms = np.sqrt(np.outer(self.energies_before, self.energies))
+        return np.divide(self.products, norms, out=np.zeros_like(norms), where=norms > 0)
+
+    def agreement(self, mean_power: float) -> Floats:
+        """[C before, C], whose sum over the right pairs is near 1: how much of the energy they have in common.
+
+        Minimizing the squared difference of the two versions is maximizing this. Inner products, and not
+        correlations: where one person talks, all tracks hold her voice, and only the levels tell which is hers.
+        """
+        energy = 0.5 * (self.energies_before.sum() + self.energies.sum())
+        return np.asarray(np.abs(self.products) / (energy + QUIET * mean_power * self.num_samples + 1e-30))
 
 
 class Aligner:
-    """Takes the chunks of a recording one after the other, and then gives their alignment."""
+    """Takes the chunks of a recording one after the other, and then gives their alignment.
 
-    def __init__(self, sample_rate: int) -> None:
-        self._alignment = Alignment([], [])
+    What it keeps of a chunk is some kilobytes, however long the chunk is.
+    """
+
+    def __init__(self, sample_rate: int, mean_power: float) -> None:
+        """`sample_rate` in Hz; `mean_power` is the recording's mean square."""
+        self._listener = Listener(sample_rate, mean_power)
+        self._overlaps: list[Overlap] = []  # of all chunks but the first
+        self._voices: list[Voices] = []
+        self._energy = 0.0
+        self._num_samples = 0
         self._before: tuple[int, Floats] | None = None
 
-    def add(self, start: int, mixture: Floats, tracks: Floats, used: slice) -> None:
-        """Take the next chunk: mixture [M] and tracks [C, M]; `used` is the part that the result is made from."""
-        count = len(tracks)
-        order, signs = np.arange(count), np.ones(count, np.float32)
+    def add(self, start: int, mixture: NDArray[np.float32], tracks: NDArray[np.float32], used: slice) -> None:
+        """Take the next chunk.
+
+        Args:
+            start: its first sample in the recording.
+            mixture: [M].
+            tracks: [C, M].
+            used: the part that the result is made from, which is what is heard of the voices.
+        """
+        current = np.array(tracks, dtype=np.float64)
         if self._before is not None:
             start_before, before = self._before
-            shared = before.shape[1] - (start - start_before)
-            products = before[:, before.shape[1] - shared :] @ tracks[:, :shared].T  # [C, C]
-            last_order, last_signs = self._alignment.orders[-1], self._alignment.signs[-1]
-            products = products[last_order] * last_signs[:, np.newaxis]
-            rows, order = linear_sum_assignment(np.abs(products), maximize=True)
-            signs = np.where(products[rows, order] < 0, -1, 1).astype(np.float32)
-        self._alignment.orders.append(order)
-        self._alignment.signs.append(signs)
-        self._before = start, np.array(tracks)
+            self._overlaps.append(compare(before[:, start - start_before :], current))
+        self._before = start, current
+        self._voices.append(self._listener.hear(mixture[used], current[:, used]))
+        self._energy += float(np.square(current[:, used]).sum())
+        self._num_samples += used.stop - used.start
 
     def result(self) -> Alignment:
         """The alignment of all chunks so far."""
-        return self._alignment
+        orders = search(*self.evidence())
+        return Alignment(orders, find_signs(orders, self._overlaps))
+
+    def evidence(self) -> tuple[list[Floats], list[Voices]]:
+        """What `search` takes."""
+        mean_power = self._energy / max(self._num_samples, 1)
+        agreements = [overlap.agreement(mean_power) for overlap in self._overlaps]
+        return agreements, self._listener.comparable(self._voices)
+
+
+def compare(before: Floats, tracks: Floats) -> Overlap:
+    """The overlap of a chunk's tracks [C, M] with the end of the chunk before, [C, V]."""
+    shared = tracks[:, : before.shape[1]]
+    energies = np.square(before).sum(axis=1), np.square(shared).sum(axis=1)
+    return Overlap(before @ shared.T, *energies, num_samples=before.shape[1])
+
+
+def search(agreements: Sequence[Floats], voices: Sequence[Voices]) -> list[Order]:
+    """Orders [C] of all chunks with a high log likelihood, the first chunk's as it is.
+
+    First every chunk takes the order that fits what came before. Then, as long as that is better, all orders are
+    chosen anew at once (dynamic programming), each chunk's voices compared with those of all other chunks.
+
+    Args:
+        agreements: [C before, C] of every chunk but the first, as `Overlap.agreement` gives them.
+        voices: of every chunk, comparable with each other.
+    """
+    links = [OVERLAP_WEIGHT * agreement for agreement in agreements]
+    orders = _one_after_the_other(links, voices)
+    best = log_likelihood(links, voices, orders)
+    for _ in range(ROUNDS):
+        others = _all_at_once(links, _evidence_of_others(voices, orders), orders)
+        likelihood = log_likelihood(links, voices, others)
+        if likelihood <= best:
+            break
+        best, orders = likelihood, others
+    back = np.argsort(orders[0])  # to the first chunk's own order
+    return [order[back] for order in orders]
+
+
+def log_likelihood(links: Sequence[Floats], voices: Sequence[Voices], orders: Sequence[Order]) -> float:
+    """Of all overlaps and voices, if these are the orders; the voices as they come, each after those before."""
+    model = SpeakerModel.new(voices[0]).plus(voices[0].of(orders[0]))
+    total = 0.0
+    for link, voice, before, order in zip(links, voices[1:], orders, orders[1:], strict=False):
+        total += float(link[before, order].sum() + np.trace(model.log_likelihood_ratios(voice.of(order))))
+        model = model.plus(voice.of(order))
+    return total
+
+
+def _one_after_the_other(links: Sequence[Floats], voices: Sequence[Voices]) -> list[Order]:
+    orders = [np.arange(voices[0].precisions.size)]
+    model = SpeakerModel.new(voices[0]).plus(voices[0])
+    for link, voice in zip(links, voices[1:], strict=True):
+        evidence = link[orders[-1]] + model.log_likelihood_ratios(voice)  # [C, C]
+        orders.append(linear_sum_assignment(evidence, maximize=True)[1])
+        model = model.plus(voice.of(orders[-1]))
+    return orders
+
+
+def _evidence_of_others(voices: Sequence[Voices], orders: Sequence[Order]) -> list[Floats]:
+    """[C, C] of each chunk: voice d being speaker c's, who is known from all chunks but this one."""
+    ordered = [voice.of(order) for voice, order in zip(voices, orders, strict=True)]
+    model = SpeakerModel.new(voices[0])
+    for voice in ordered:
+        model = model.plus(voice)
+    return [model.minus(own).log_likelihood_ratios(voice) for own, voice in zip(ordered, voices, strict=True)]
+
+
+def _all_at_once(links: Sequence[Floats], evidence: Sequence[Floats], orders: Sequence[Order]) -> list[Order]:
+    """The best path through candidates for every chunk's order."""
+    num_tracks = len(orders[0])
+    candidates = [
+        _candidates(num_tracks, matrix, order) for matrix, order in zip(evidence, orders, strict=True)
+    ]  # [Q, C] each
+    rows = np.arange(num_tracks)
+    scores = evidence[0][rows, candidates[0]].sum(axis=1)  # [Q]
+    parents: list[Order] = []
+    for link, matrix, before, after in zip(links, evidence[1:], candidates, candidates[1:], strict=False):
+        steps = link[before[:, np.newaxis], after].sum(axis=2) + scores[:, np.newaxis]  # [Q before, Q]
+        parents.append(steps.argmax(axis=0))
+        scores = steps.max(axis=0) + matrix[rows, after].sum(axis=1)
+    place = int(scores.argmax())
+    path = [candidates[-1][place]]
+    for parent, before in zip(reversed(parents), reversed(candidates[:-1]), strict=True):
+        place = int(parent[place])
+        path.append(before[place])
+    return path[::-1]
+
+
+def _candidates(num_tracks: int, evidence: Floats, order: Order) -> NDArray[np.int64]:
+    """[Q, C]: all orders of few tracks; of many the one at hand, the voices' best, and all one exchange from those."""
+    if num_tracks <= ALL_ORDERS_UP_TO:
+        return _all_orders(num_tracks)
+    exchanges = [np.arange(num_tracks)]
+    for first, second in itertools.combinations(range(num_tracks), 2):
+        exchanges.append(np.arange(num_tracks))
+        exchanges[-1][[first, second]] = second, first
+    starts = np.stack([order, linear_sum_assignment(evidence, maximize=True)[1]])
+    return np.asarray(np.concatenate([start[np.stack(exchanges)] for start in starts]))
+
+
+@functools.cache
+def _all_orders(num_tracks: int) -> NDArray[np.int64]:
+    return np.array(list(itertools.permutations(range(num_tracks))))
+
+
+def find_signs(orders: list[Order], overlaps: list[Overlap]) -> list[NDArray[np.float32]]:
+    """1 or -1 for every chunk and track [C], so that no track turns upside down where it clearly goes on."""
+    signs = [np.ones(len(orders[0]), np.float32)]
+    for before, order, overlap in zip(orders, orders[1:], overlaps, strict=False):
+        correlation = overlap.correlations[before, order]
+        turned = np.where(correlation < -SAME_SIGN, -1, 1)
+        signs.append((signs[-1] * turned).astype(np.float32))
+    return signs

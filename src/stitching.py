@@ -132,7 +132,7 @@ def separate_in_chunks(
         yield tracks
         return
     with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=scratch_dir) as scratch:
-        aligner = Aligner(sample_rate)
+        aligner = Aligner(sample_rate, _mean_power(recording))
         num_tracks = 0
         for chunk, mixture, tracks in _separated(recording, separate, chunks, batch_size):
             num_tracks = len(tracks)
@@ -147,6 +147,15 @@ def separate_in_chunks(
             on_progress(chunk.use_stop - chunk.use_start - (chunk.fade if chunk.use_stop < len(recording) else 0))
         scratch.seek(0)
         yield from _stitch(chunks, scratch, num_tracks, aligner.result())
+
+
+def _mean_power(recording: Recording) -> float:
+    """Mean square of the samples."""
+    block = 2**20
+    energy = sum(
+        float(np.square(recording[at : at + block], dtype=np.float64).sum()) for at in range(0, len(recording), block)
+    )
+    return energy / len(recording)
 
 
 def _separated(
