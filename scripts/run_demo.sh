@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From real speech to separated speech on a plain CPU: corpus, mixtures, manifests, MindRecord, training,
-# evaluation on people never heard before, separated wav files. A second run reuses what the first one finished.
+# evaluation on people never heard before, a page to listen to, separated wav files. A second run reuses what the
+# first one finished.
 set -euo pipefail
 
 usage() {
@@ -39,6 +40,8 @@ output=${output:-$PWD/runs/demo${full:+-full}}
 # shellcheck source=scripts/environment.sh
 . scripts/environment.sh
 prepare_environment requirements.txt
+# shellcheck source=scripts/open_page.sh
+. scripts/open_page.sh
 
 began=$SECONDS
 stage() {
@@ -66,11 +69,13 @@ stage "4/6 training"
 # The last weights, and not the best on the validation set: the learning rate has come down to zero, and some
 # dozens of pieces are too few to choose by.
 checkpoint=$output/latest.ckpt
+report=$output/report/index.html
 stage "5/6 evaluation on people that the network has never heard"
-if [ "$output/metrics.json" -nt "$checkpoint" ]; then
-    echo "done before: $output/metrics.json"
+if [ "$output/metrics.json" -nt "$checkpoint" ] && [ "$report" -nt "$checkpoint" ]; then
+    echo "done before: $output/metrics.json, $report"
 else
-    "$PYTHON" evaluate.py --model_path "$checkpoint" --data-dir "$output/data" --output "$output"
+    "$PYTHON" evaluate.py --model_path "$checkpoint" --data-dir "$output/data" --output "$output" \
+        --report "$output/report"
 fi
 
 stage "6/6 separated examples"
@@ -91,6 +96,7 @@ scores = json.loads((output / "metrics.json").read_text())
 print(f"checkpoints   {output / 'latest.ckpt'}, {output / 'best.ckpt'} (best on the validation set)")
 print(f"history       {output / 'history.jsonl'}")
 print(f"scores        {output / 'metrics.json'}, {output / 'per_utterance.csv'}")
-print(f"to listen to  {output / 'separated'}")
+print(f"to listen to  {output / 'report' / 'index.html'} (in a browser), {output / 'separated'}")
 print(f"mean SI-SNR improvement on {scores['num_utterances']} mixtures of unheard people: {scores['si_snri_db']:.2f} dB")
 PY
+open_page "$report"

@@ -1,6 +1,7 @@
 """What the shell scripts say before they install anything."""
 
 import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -93,3 +94,79 @@ def test_a_missing_venv_module_is_told_in_one_line(checkout):
     assert "Python 3.11 cannot make virtual environments: apt-get install python3.11-venv" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not (checkout / ".venv").exists()
+
+
+DEMO_PYTHON = """
+echo "$*" >> "$LOG"
+case "$*" in
+    "-m src.data.librimix"*) mkdir -p "$OUT/librimix/Libri2Mix/wav8k/min/test/mix_clean" ;;
+    train.py*) touch -d "1 hour ago" "$OUT/latest.ckpt" ;;
+    evaluate.py*) mkdir -p "$OUT/report" && touch "$OUT/metrics.json" "$OUT/report/index.html" ;;
+esac
+"""
+
+
+@pytest.fixture
+def demo(checkout):
+    """Run the demo with a stand-in for Python that leaves the files that the script looks at; gives its calls."""
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/bash\n{DEMO_PYTHON}")
+    python.chmod(0o755)
+    for name in ("requirements.txt", ".venv/installed-requirements.txt"):
+        (checkout / name).write_text("")
+    output, log = checkout / "out", checkout / "log"
+
+    def run():
+        log.write_text("")
+        command = ["bash", str(checkout / "scripts" / "run_demo.sh"), "--output", str(output)]
+        variables = {**os.environ, "LOG": str(log), "OUT": str(output)}
+        subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+        return log.read_text().splitlines()
+
+    return output, run
+
+
+def test_the_demo_evaluates_with_a_report_and_again_only_when_something_is_missing(demo):
+    output, run = demo
+    evaluation = (
+        f"evaluate.py --model_path {output}/latest.ckpt --data-dir {output}/data --output {output} "
+        f"--report {output}/report"
+    )
+    assert evaluation in run()
+    assert evaluation not in run()
+    (output / "report" / "index.html").unlink()
+    assert evaluation in run()
+    (output / "metrics.json").unlink()
+    assert evaluation in run()
+
+
+@pytest.mark.parametrize(
+    ("display", "terminal", "program", "opened"),
+    [
+        ("DISPLAY", True, True, True),
+        ("WAYLAND_DISPLAY", True, True, True),
+        ("DISPLAY", False, True, False),
+        ("OTHER", True, True, False),
+        ("DISPLAY", True, False, False),
+    ],
+)
+def test_a_page_is_opened_where_somebody_sits_before_a_screen(checkout, display, terminal, program, opened):
+    seen = checkout / "seen"
+    if program:
+        opener = checkout / "bin" / "xdg-open"
+        opener.write_text(f'#!/bin/sh\necho "$1" > {seen}\n')
+        opener.chmod(0o755)
+    master, slave = pty.openpty()
+    result = subprocess.run(
+        ["/bin/bash", "-euc", ". scripts/open_page.sh; open_page 'a b.html'; wait"],
+        cwd=checkout,
+        env={"PATH": str(checkout / "bin"), display: ":0"},
+        stdout=slave if terminal else subprocess.DEVNULL,
+        check=False,
+    )
+    os.close(slave)
+    os.close(master)
+    assert result.returncode == 0
+    assert seen.exists() == opened
+    assert not opened or seen.read_text() == "a b.html\n"
