@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from src.report_charts import whisker
-from src.report_markup import MISSING, SEXES, Markup, decibels, number, places, plural, signed, tag
+from src.report.charts import whisker
+from src.report.markup import MISSING, SEXES, Markup, decibels, number, places, plural, signed, tag
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, str]

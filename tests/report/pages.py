@@ -9,7 +9,7 @@ import numpy as np
 from scipy.io import wavfile
 
 from src.metrics import si_snr
-from src.report import Case
+from src.report.page import Case
 from tests.synthetic import RATE, voice
 
 HOSTILE = "<script>alert(1)</script>\"&'"

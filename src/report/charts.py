@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from src.report_markup import Markup, join, places, plural, tag
+from src.report.markup import Markup, join, places, plural, tag
 
 WIDTH, HEIGHT = 400, 270
 LEFT, RIGHT, TOP, BOTTOM = 46, 388, 26, 226  # the frame within which values are drawn

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from src.report import STYLE
-from src.report_charts import BOTTOM, LEFT, RIGHT, TOP, Axis, Point, histogram, nice_step, scatter, whisker
-from src.report_pictures import FLOOR_DB, MOST_COLUMNS, palette, png, spectrogram_uri, spectrum, wav_uri, waveform_path
-from tests.report_page import HOSTILE, decode, read_page
+from src.report.charts import BOTTOM, LEFT, RIGHT, TOP, Axis, Point, histogram, nice_step, scatter, whisker
+from src.report.page import STYLE
+from src.report.pictures import FLOOR_DB, MOST_COLUMNS, palette, png, spectrogram_uri, spectrum, wav_uri, waveform_path
+from tests.report.pages import HOSTILE, decode, read_page
 from tests.synthetic import RATE
 
 

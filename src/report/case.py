@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from src.audio import PCM16_SCALE
 from src.metrics import si_snr
-from src.report_markup import MISSING, SEXES, Markup, clock, decibels, join, number, places, signed, tag
-from src.report_pictures import FLOOR_DB, MAGMA, spectrogram_uri, spectrum, wav_uri, waveform_path
+from src.report.markup import MISSING, SEXES, Markup, clock, decibels, join, number, places, signed, tag
+from src.report.pictures import FLOOR_DB, MAGMA, spectrogram_uri, spectrum, wav_uri, waveform_path
 
 MOST_SECONDS = 20.0  # of a clip; what is longer would make the page too large to pass on
 ACTIVITY_SECONDS = 0.1  # the grid on which the excerpt of a longer one is chosen

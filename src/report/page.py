@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from src.audio import make_folder, written_aside
-from src.report_case import Case, case_card
-from src.report_charts import Point, histogram, scatter
-from src.report_markup import Markup, number, tag
-from src.report_tables import chunking_of, chunks, groups, headlines, not_scored, scores, utterances
+from src.report.case import Case, case_card
+from src.report.charts import Point, histogram, scatter
+from src.report.markup import Markup, number, tag
+from src.report.tables import chunking_of, chunks, groups, headlines, not_scored, scores, utterances
 
 __all__ = ["Case", "write_report"]
 
 PAGE = "index.html"
-STYLE = Path(__file__).with_name("report_page.css")
-SCRIPT = Path(__file__).with_name("report_page.js")
+STYLE = Path(__file__).with_name("page.css")
+SCRIPT = Path(__file__).with_name("page.js")
 EXPLAINED = (
     "SI-SNR tells how much stronger a voice is than everything else in its track. Every 10 dB of improvement "
     "over the mixture leave a tenth of the rest."

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.report import Case, write_report
-from tests.report_page import HOSTILE, make_case, make_summary
+from src.report.page import Case, write_report
+from tests.report.pages import HOSTILE, make_case, make_summary
 from tests.synthetic import RATE
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")

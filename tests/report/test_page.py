@@ -11,10 +11,10 @@ import pytest
 
 from src.audio import PCM16_SCALE, to_pcm16
 from src.errors import UserError
-from src.report import STYLE, page, write_report
-from src.report_case import MOST_SECONDS, Case, choose_excerpt, time_ticks
-from src.report_markup import MISSING, places, signed, tag
-from tests.report_page import HOSTILE, clips, make_case, make_summary, read_page
+from src.report.case import MOST_SECONDS, Case, choose_excerpt, time_ticks
+from src.report.markup import MISSING, places, signed, tag
+from src.report.page import STYLE, page, write_report
+from tests.report.pages import HOSTILE, clips, make_case, make_summary, read_page
 from tests.synthetic import RATE, voice
 
 SECTIONS = ["scores", "charts", "listen", "utterances", "not-scored"]

@@ -1,0 +1,1 @@
+"""The listening report: one HTML page, its charts, pictures and players."""
