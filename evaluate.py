@@ -2,14 +2,16 @@
 
     python evaluate.py --model_path runs/mine/best.ckpt --data-dir data --batch_size 4 --output runs/mine
 
-Writes per_utterance.csv and metrics.json into the output folder: SI-SNR and SDR (BSS-eval v3) of whole
-utterances in dB, and their improvements over the mixture.
+Writes per_utterance.csv and metrics.json into the output folder: SI-SNR and SDR (BSS-eval v3) in dB, STOI and, where
+the library pesq is installed, PESQ of whole utterances, and their improvements over the mixture. The same command
+goes on with an evaluation that was stopped.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from src.command_line import OptionParser, run
+from src.config import CHUNK_SECONDS, OVERLAP_SECONDS
 from src.runtime import prepare_environment, start
 
 
@@ -24,17 +26,42 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--batch_size", type=int, default=1, help="most utterances of equal length at once (%(default)s)"
     )
+    parser.add_argument(
+        "--chunk_seconds",
+        type=float,
+        default=CHUNK_SECONDS,
+        help="longer utterances are separated in chunks; 0: all are separated at once (%(default)s)",
+    )
+    parser.add_argument(
+        "--overlap_seconds", type=float, default=OVERLAP_SECONDS, help="that neighbouring chunks share (%(default)s)"
+    )
+    parser.add_argument(
+        "--compare_whole", action="store_true", help="separate those longer ones whole as well, and compare"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/evaluate"), help="folder (%(default)s)")
-    parser.add_argument("--device_target", default="CPU", help="CPU, Ascend or GPU (%(default)s)")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write a report with examples to this folder")
+    parser.add_argument("--device_target", "--device", default="CPU", help="CPU, Ascend or GPU (%(default)s)")
     parser.add_argument("--device_id", type=int, default=0)
     options = parser.parse_args(argv)
     data_path = options.data_dir / options.test_name if options.data_dir.is_dir() else options.data_dir
 
     prepare_environment()
     start(options.device_target, options.device_id)
-    from src.evaluation import evaluate, format_summary  # loads mindspore, after the options are known to be right
+    from src.evaluation import Request, evaluate  # loads mindspore, after the options are known to be right
+    from src.evaluation_table import format_summary
 
-    print(format_summary(evaluate(options.model_path, data_path, options.batch_size, options.output)))
+    request = Request(
+        options.model_path,
+        data_path,
+        options.output,
+        batch_size=options.batch_size,
+        chunk_seconds=options.chunk_seconds,
+        overlap_seconds=options.overlap_seconds,
+        compare_whole=options.compare_whole,
+        report_dir=options.report,
+        device_target=options.device_target,
+    )
+    print(format_summary(evaluate(request)))
 
 
 if __name__ == "__main__":

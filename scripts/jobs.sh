@@ -2,8 +2,9 @@
 # Sourced by run_standalone_train.sh, run_distribute_train.sh and run_eval.sh: arguments, interpreter and the job.
 #
 # A job runs under a supervisor, a bash in a session of its own, so that it survives the terminal. Everything the
-# supervisor and the job say goes to one log, the supervisor's last line being "exit status N". In the background
-# that is all; --foreground shows the log on the screen meanwhile and passes Ctrl-C on to the supervisor.
+# supervisor and the job say goes to one log, the supervisor's last line being "exit status N"; run_to_last_line does
+# without it where N is 0. In the background that is all; --foreground shows the log on the screen meanwhile and
+# passes Ctrl-C on to the supervisor.
 # The first INT or TERM that the supervisor gets goes to rank 0 as SIGINT, because train.py then saves its
 # checkpoint; the second ends everything. The job's processes are known by GDPRNN_JOB in their environment, because
 # msrun puts its workers in sessions of their own, where no process group reaches them.
@@ -105,7 +106,7 @@ find_interpreter() {
 choose_device() {
     local target=${DEVICE_TARGET:-CPU}
     device=()
-    if ! find_option device-target; then
+    if ! find_option device-target && ! find_option device; then
         case $target in
             CPU | Ascend | GPU) device+=(--device_target "$target") ;;
             *) fail "DEVICE_TARGET: found '$target', expected CPU, Ascend or GPU" ;;
@@ -134,7 +135,8 @@ refuse_second_run() {
 
 # --- the job, seen from the command that starts it -------------------------------------------------------------------
 
-# start_job LOG FUNCTION ARG...: a supervisor that calls the function, one of run_single, run_cluster and run_ranks.
+# start_job LOG FUNCTION ARG...: a supervisor that calls the function, one of run_single, run_to_last_line, run_cluster
+# and run_ranks.
 start_job() {
     local log=$1 from
     shift
@@ -220,6 +222,7 @@ supervise() {
     failed_status=0
     interrupts=0
     deadline= # second at which KILL follows TERM
+    tells_success=yes
     trap '' HUP
     trap 'take_interrupt' INT TERM
     trap 'write_status $?' EXIT
@@ -228,7 +231,9 @@ supervise() {
 
 write_status() {
     end_line "$log"
-    echo "exit status $1"
+    if [ "$1" -ne 0 ] || [ "$tells_success" = yes ]; then
+        echo "exit status $1"
+    fi
 }
 
 # say MESSAGE: a line of the supervisor's own in the log.
@@ -242,6 +247,12 @@ run_single() {
     launch 0 "$log" "$@"
     await_job
     exit "$failed_status"
+}
+
+# run_to_last_line COMMAND...: as run_single, but the last line of a program that succeeds is the log's.
+run_to_last_line() {
+    tells_success=no
+    run_single "$@"
 }
 
 # run_cluster OUTPUT FIRST COUNT COMMAND...: msrun, which starts COUNT ranks here, the first of them FIRST.

@@ -12,7 +12,8 @@ usage: bash scripts/run_eval.sh DEVICE_ID MODEL_PATH DATA_DIR [--foreground] [op
   --foreground  show the evaluation, wait for its end and return its exit status
   options       from the first one on, everything goes to evaluate.py: see python evaluate.py --help
 
-The log is eval.log in evaluate.py's --output (runs/evaluate); its last line is "exit status N".
+The log is eval.log in evaluate.py's --output (runs/evaluate). Its last line is "Average SISNR improvement: 0.00" with
+the mean in dB, or "exit status N" after a failure. The same command goes on with an evaluation that was stopped.
 Paths are those of the folder from which the command is given. Environment:
 
   DEVICE_TARGET  CPU, Ascend or GPU (CPU)
@@ -35,5 +36,5 @@ is_whole_number "$device_id" || wrong "DEVICE_ID: found '$device_id', expected a
 find_interpreter
 choose_device "$device_id"
 choose_output output runs/evaluate
-start_job "$output/eval.log" run_single "$PYTHON" "$ROOT/evaluate.py" --model_path "$model_path" \
+start_job "$output/eval.log" run_to_last_line "$PYTHON" "$ROOT/evaluate.py" --model_path "$model_path" \
     --data_dir "$data_dir" "${device[@]}" "${options[@]}"

@@ -1,14 +1,15 @@
 """Scores of a checkpoint on a test set: whole utterances, a table of all of them, and their means.
 
+The network runs in this process, the metrics in others (src/scoring.py). What is finished is kept, so that the same
+command goes on after an interruption.
+
 Letters in shapes: B batch, C sources, T samples.
 """
 
-import csv
-import json
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+import hashlib
+import time
+from collections.abc import Collection, Container, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,68 +18,120 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src.audio import make_folder, written_aside
-from src.config import ModelConfig
+from src.audio import make_folder
+from src.command_line import raise_if_interrupted
+from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, ModelConfig
 from src.data.record_index import RecordIndex
 from src.data.records import RecordFile
 from src.errors import UserError
+from src.evaluation_examples import write_examples
+from src.evaluation_summary import summarize, to_row, write_results
 from src.inference import Floats, Separate, load_separate
-from src.metrics import Scores, bootstrap_interval, is_silent, score
+from src.perceptual import pesq_is_installed
+from src.processes import map_in_processes
 from src.runtime import usable_cores
+from src.scoring import Result, Separated, score_utterance
+from src.stitching import Chunking, plan_chunks, separate_in_chunks
+from src.unfinished import Key, Unfinished, unfinished_results
+from src.version import code_version
 
-METRICS = ("si_snr_db", "si_snri_db", "sdr_db", "sdri_db")
-COLUMNS = (
-    "id",
-    "num_samples",
-    "speakers",
-    "sexes",
-    "loudness_lufs",  # of the sources
-    *METRICS,  # means over the sources
-    "si_snri_db_by_source",
-    "not_scored",  # the reason, for instance a silent source
-)
-CONFIDENCE = 0.95
-PER_UTTERANCE = "per_utterance.csv"
-SUMMARY = "metrics.json"
+UNFINISHED = "evaluation.partial.jsonl"
+SECONDS_FOR_PROCESSES = 120.0  # of audio to score; below, starting processes takes longer than the work
+BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of one utterance: scores, or a reason why there are none."""
+class Request:
+    """What evaluate.py was asked for.
 
-    record: int  # its place in the record file
-    scores: Scores | None
-    reason: str = ""
-
-
-def evaluate(model_path: Path, data_path: Path, batch_size: int, output_dir: Path) -> dict[str, Any]:
-    """Score a checkpoint on every utterance of a record file.
-
-    Writes `per_utterance.csv`, in the records' order, and `metrics.json`, both at once when all is done.
-
-    Args:
+    Attributes:
         model_path: a checkpoint of train.py.
         data_path: a .mindrecord file of preprocess.py.
-        batch_size: at most so many utterances of equal length go through the network together. Lengths are never
-            mixed, because the padding would change the scores.
         output_dir: made if missing.
+        batch_size: at most so many utterances of equal length, or chunks of one, go through the network together.
+            Lengths are never mixed, because the padding would change the scores.
+        chunk_seconds: longer utterances are separated in chunks; 0: none is.
+        overlap_seconds: what neighbouring chunks share.
+        compare_whole: longer utterances are separated whole too, and both are told.
+        report_dir: where a report with examples is written; None: nowhere.
+        device_target: on which the network runs: results of another one are not gone on with.
+    """
+
+    model_path: Path
+    data_path: Path
+    output_dir: Path
+    batch_size: int = 1
+    chunk_seconds: float = CHUNK_SECONDS
+    overlap_seconds: float = OVERLAP_SECONDS
+    compare_whole: bool = False
+    report_dir: Path | None = None
+    device_target: str = "CPU"
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How an utterance goes through the network."""
+
+    network: Separate
+    chunking: Chunking
+    sample_rate: int  # Hz
+    batch_size: int
+    compare_whole: bool
+
+    def is_longer(self, num_samples: int) -> bool:
+        """Whether an utterance of this length is cut."""
+        return self.num_chunks(num_samples) > 1
+
+    def num_chunks(self, num_samples: int) -> int:
+        """Chunks of an utterance of this length."""
+        return len(plan_chunks(num_samples, self.chunking))
+
+    def in_chunks(self, mixture: Floats) -> Floats:
+        """Tracks [C, T] of a mixture [T]."""
+        pieces = separate_in_chunks(mixture, self.network, self.chunking, self.sample_rate, batch_size=self.batch_size)
+        return np.concatenate(list(pieces), axis=1)
+
+    def one(self, mixture: Floats) -> Floats:
+        """Tracks [C, T] of a mixture [T] of any length."""
+        return self.in_chunks(mixture) if self.is_longer(mixture.size) else self.network(mixture[np.newaxis])[0]
+
+
+def evaluate(request: Request) -> dict[str, Any]:
+    """Score a checkpoint on every utterance of a record file.
+
+    Writes `per_utterance.csv`, in the records' order, and `metrics.json`, both at once when all is done. Until then
+    the results are in `evaluation.partial.jsonl`, from which the same evaluation goes on.
 
     Returns:
         The content of `metrics.json`.
 
     Raises:
-        UserError: a file cannot be used, the data's speakers or rate are not the model's, or no utterance has a
-            score.
+        UserError: a file cannot be used, the data's speakers or rate are not the model's, an option is out of
+            range, or no utterance has a score.
     """
-    if batch_size < 1:
-        raise UserError(f"batch_size: found {batch_size}, expected at least 1")
-    separate, model = load_separate(model_path)
-    records = RecordFile(data_path)
-    check_fit(records.index, data_path, model)
-    make_folder(output_dir)
-    results = score_records(records, separate, batch_size)
-    summary = {"model_path": str(model_path), "data_path": str(data_path), **summarize(records.index, results)}
-    write_results(output_dir, [to_row(records.index, result) for result in results], summary)
+    if request.batch_size < 1:
+        raise UserError(f"batch_size: found {request.batch_size}, expected at least 1")
+    network, model = load_separate(request.model_path)
+    records = RecordFile(request.data_path)
+    check_fit(records.index, request.data_path, model)
+    rate = records.index.sample_rate
+    chunking = Chunking.from_seconds(request.chunk_seconds, request.overlap_seconds, rate)
+    separation = Separation(network, chunking, rate, request.batch_size, request.compare_whole)
+    for folder in (request.output_dir, request.report_dir):
+        if folder is not None:
+            make_folder(folder)
+    with unfinished_results(request.output_dir / UNFINISHED, make_key(request, records.index, chunking)) as unfinished:
+        results = score_records(records, separation, unfinished)
+        summary = {
+            "model_path": str(request.model_path),
+            "data_path": str(request.data_path),
+            **summarize(records.index, results, chunking, request.compare_whole),
+        }
+        rows = [to_row(records.index, result) for result in results]
+        write_results(request.output_dir, rows, summary)
+        if request.report_dir is not None:
+            write_examples(request.report_dir, summary, rows, results, records=records, separate=separation.one)
+        unfinished.remove()
     return summary
 
 
@@ -92,117 +145,118 @@ def check_fit(index: RecordIndex, data_path: Path, model: ModelConfig) -> None:
             raise UserError(f"{data_path}: found {found} {what}, expected {expected} {what} as the model has")
 
 
-def score_records(records: RecordFile, separate: Separate, batch_size: int) -> list[Result]:
-    """Separate and score every record, with a progress bar; in the records' order."""
-    results = list(
-        tqdm(_score_batches(records, separate, batch_size), total=len(records), desc="evaluating", unit="utterance")
+def make_key(request: Request, index: RecordIndex, chunking: Chunking) -> Key:
+    """What every result depends on. Moved files are the same evaluation, an installed library is another."""
+    return {
+        "checkpoint": hashlib.sha256(request.model_path.read_bytes()).hexdigest(),
+        "data": index.digest,
+        "batch_size": request.batch_size,
+        "chunk_samples": chunking.chunk_samples,
+        "overlap_samples": chunking.overlap_samples,
+        "compare_whole": request.compare_whole,
+        "device_target": request.device_target,
+        "pesq": pesq_is_installed(),
+        "code": code_version(),
+    }
+
+
+def score_records(records: RecordFile, separation: Separation, unfinished: Unfinished) -> list[Result]:
+    """Separate and score every record that has no result yet, with a progress bar; all in the records' order."""
+    results = {result.record: result for result in unfinished.results}
+    if unfinished.replaced:
+        print(f"{unfinished.path}: found results of another checkpoint, data set or options: beginning anew")
+    if results:
+        print(f"going on: {len(results)} of {len(records)} utterances were scored before ({unfinished.path})")
+    batches = plan_batches(records.index.num_samples, separation)
+    batches = [batch for batch in batches if any(record not in results for record in batch)]
+    seconds = records.index.num_samples / records.index.sample_rate  # [records]
+    # By the whole set, not by what is left: other threads may add in another order, which changes the last digit.
+    in_processes = len(batches) > 0 and seconds.sum() >= SECONDS_FOR_PROCESSES
+    scored = map_in_processes(
+        score_utterance,
+        _separate(records, separation, batches, results),
+        usable_cores() if in_processes else 1,
+        preload=("src.scoring", "pystoi", "fast_bss_eval"),
+        when_one_dies="a process that scores was killed (is the memory full?): the same command goes on from there",
     )
-    return sorted(results, key=lambda result: result.record)
+    with closing(scored), _Progress(seconds, results) as progress:
+        for result in scored:
+            results[result.record] = result
+            unfinished.append(result)
+            progress.add(result)
+    return [results[record] for record in range(len(records))]
 
 
-def plan_batches(num_samples: NDArray[np.int64], batch_size: int) -> list[list[int]]:
-    """Record numbers in batches of equal length, the longest first, so that too little memory shows at once."""
+def plan_batches(num_samples: NDArray[np.int64], separation: Separation) -> list[list[int]]:
+    """Record numbers in batches of equal length, the longest first, so that too little memory shows at once.
+
+    An utterance that is cut is a batch of its own.
+    """
     batches: list[list[int]] = []
     for record in np.argsort(-num_samples, kind="stable").tolist():
         last = batches[-1] if batches else []
-        if last and len(last) < batch_size and num_samples[last[0]] == num_samples[record]:
+        fits = last and len(last) < separation.batch_size and num_samples[last[0]] == num_samples[record]
+        if fits and not separation.is_longer(num_samples[record]):
             last.append(record)
         else:
             batches.append([record])
     return batches
 
 
-def _score_batches(records: RecordFile, separate: Separate, batch_size: int) -> Iterator[Result]:
-    """Results as they come. Threads score while the network separates the next; NumPy lets them run."""
-    batches = plan_batches(records.index.num_samples, batch_size)
-    utterances = records.read([record for batch in batches for record in batch])
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for batch in batches:
-            audio = np.stack([next(utterances) for _ in batch])  # [B, 1 + C, T]
-            tracks = separate(audio[:, 0])  # [B, C, T]
-            for record, one_audio, one_tracks in zip(batch, audio, tracks, strict=True):
-                waiting.append(pool.submit(_score_one, record, one_audio, one_tracks))
-            while len(waiting) > 2 * usable_cores():  # more would only fill the memory
-                yield waiting.popleft().result()
-        for future in waiting:
-            yield future.result()
+def _separate(
+    records: RecordFile, separation: Separation, batches: Sequence[list[int]], done: Container[int]
+) -> Iterator[Separated]:
+    """Utterances as they come from the network, but for those that are done.
 
-
-def _score_one(record: int, audio: Floats, tracks: Floats) -> Result:
-    """Score one utterance from its mixture and sources [1 + C, T] and its tracks [C, T]."""
-    silent = np.flatnonzero(is_silent(audio[1:])) + 1
-    if silent.size:
-        return Result(record, None, f"source {', '.join(map(str, silent))} is silent")
-    return Result(record, score(audio[1:], tracks, audio[0]))
-
-
-def summarize(index: RecordIndex, results: Iterable[Result]) -> dict[str, Any]:
-    """Means over the scored utterances, each the mean over its sources; how many, and which were not scored.
-
-    Raises:
-        UserError: there is no scored utterance.
+    The batches are always the same, so that every number is what it would be without an interruption.
     """
-    results = list(results)
-    scored = [result.scores for result in results if result.scores]
-    reasons = {index.ids[result.record]: result.reason for result in results if not result.scores}
-    if not scored:
-        raise UserError(f"found no utterance with a score among {len(results)}: {next(iter(reasons.values()))}")
-    means = {metric: [float(getattr(scores, metric).mean()) for scores in scored] for metric in METRICS}
-    interval = bootstrap_interval(means["si_snri_db"], CONFIDENCE)
-    return {
-        "num_utterances": len(scored),
-        "num_not_scored": len(reasons),
-        "not_scored": reasons,
-        **{metric: float(np.mean(values)) for metric, values in means.items()},
-        "si_snri_interval_db": None if np.isnan(interval).any() else list(interval),
-        "interval_confidence": CONFIDENCE,
-    }
+    utterances = records.read([record for batch in batches for record in batch])
+    for batch in batches:
+        raise_if_interrupted()
+        audio = np.stack([next(utterances) for _ in batch])  # [B, 1 + C, T]
+        num_samples = audio.shape[-1]
+        is_longer = separation.is_longer(num_samples)
+        tracks = separation.in_chunks(audio[0, 0])[np.newaxis] if is_longer else separation.network(audio[:, 0])
+        whole = separation.network(audio[:, 0]) if is_longer and separation.compare_whole else [None] * len(batch)
+        for record, one_audio, one_tracks, one_whole in zip(batch, audio, tracks, whole, strict=True):
+            if record not in done:
+                yield Separated(
+                    record, one_audio, one_tracks, separation.sample_rate, separation.num_chunks(num_samples), one_whole
+                )
 
 
-def to_row(index: RecordIndex, result: Result) -> dict[str, str]:
-    """One line of the table; numbers of several sources are joined by semicolons."""
-    record, scores = result.record, result.scores
-    row = {
-        "id": index.ids[record],
-        "num_samples": str(index.num_samples[record]),
-        "speakers": ";".join(index.speakers[record]),
-        "sexes": ";".join(index.sexes[record]),
-        "loudness_lufs": ";".join(f"{level:.2f}" for level in index.loudness_lufs[record]),
-        "not_scored": result.reason,
-    }
-    if scores:
-        row |= {metric: f"{getattr(scores, metric).mean():.4f}" for metric in METRICS}
-        row["si_snri_db_by_source"] = ";".join(f"{value:.4f}" for value in scores.si_snri_db)
-    return row
+class _Progress:
+    """A bar over the seconds of audio, and how much faster than they sound they are evaluated."""
 
+    def __init__(self, seconds: NDArray[np.float64], results: Collection[int]) -> None:
+        self._seconds = seconds  # of each record
+        self._num_done = len(results)
+        self._begun = time.monotonic()
+        self._audio_seconds = 0.0  # of this sitting
+        done = sum(seconds[record] for record in results)
+        self._bar = tqdm(
+            total=seconds.sum(), initial=done, desc="evaluating", bar_format=BAR_FORMAT, dynamic_ncols=True
+        )
 
-def write_results(output_dir: Path, rows: Iterable[dict[str, str]], summary: dict[str, Any]) -> None:
-    """Write `per_utterance.csv` and `metrics.json`; both are replaced, or none."""
-    with ExitStack() as stack:
-        table = stack.enter_context(written_aside(output_dir / PER_UTTERANCE))
-        means = stack.enter_context(written_aside(output_dir / SUMMARY))
-        with table.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        means.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    def __enter__(self) -> "_Progress":
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        if self._audio_seconds:
+            print(
+                f"{self._num_done} of {len(self._seconds)} utterances done, {self._audio_seconds:.1f} s of audio in "
+                f"{time.monotonic() - self._begun:.1f} s: real-time factor {self._factor():.3f}"
+            )
 
-def format_summary(summary: dict[str, Any]) -> str:
-    """The table for the screen; its last line is the one that users of the model-zoo recipe look for."""
-    lines = [f"{'':8}{'mixture':>10}{'separated':>12}{'improvement':>14}"]
-    for name, value, gain in (("SI-SNR", "si_snr_db", "si_snri_db"), ("SDR", "sdr_db", "sdri_db")):
-        separated, improvement = summary[value], summary[gain]
-        columns = (10, separated - improvement), (12, separated), (14, improvement)
-        lines.append(f"{name:8}" + "".join(f"{_places(value)} dB".rjust(width) for width, value in columns))
-    lines.append(f"{summary['num_utterances']} utterances scored, {summary['num_not_scored']} not")
-    if summary["si_snri_interval_db"]:
-        lower, upper = summary["si_snri_interval_db"]
-        lines.append(f"{CONFIDENCE:.0%} interval of the SI-SNR improvement: {_places(lower)} to {_places(upper)} dB")
-    return "\n".join([*lines, f"Average SISNR improvement: {_places(summary['si_snri_db'])}"])
+    def add(self, result: Result) -> None:
+        """One more is done."""
+        self._num_done += 1
+        self._audio_seconds += self._seconds[result.record]
+        self._bar.set_postfix_str(
+            f"{self._num_done}/{len(self._seconds)} utterances, real-time factor {self._factor():.3f}", refresh=False
+        )
+        self._bar.update(self._seconds[result.record])
 
-
-def _places(value_db: float) -> str:
-    """Two decimal places, and no minus sign before 0.00."""
-    return f"{round(value_db, 2) + 0.0:.2f}"
+    def _factor(self) -> float:
+        return (time.monotonic() - self._begun) / self._audio_seconds

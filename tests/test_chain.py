@@ -2,10 +2,13 @@
 
 import csv
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,9 @@ import evaluate
 import separate
 import train
 from src.errors import UserError
+from tests.sessions import others, wait_until
 
+ROOT = Path(__file__).parent.parent
 RECIPE = """
 model: {kernel_size: 8, num_filters: 32, hidden_size: 4, num_pairs: 1, chunk_frames: 16, normalize_level: true}
 data: {segment_seconds: 0.25, valid_seconds: 0.5, dynamic_mixing: true, dynamic_examples: 8}
@@ -47,6 +52,29 @@ def test_evaluation_scores_every_test_mixture(trained, tiny_records, capsys):
     assert len(rows) == 5
     mean = sum(float(row["si_snri_db"]) for row in rows) / 5
     assert mean == pytest.approx(summary["si_snri_db"], abs=1e-3)
+
+
+def test_run_eval_in_foreground_and_background(trained, tiny_records, tmp_path):
+    """From another folder, with paths of that folder."""
+    (tmp_path / "my model.ckpt").symlink_to(trained / "best.ckpt")
+    (tmp_path / "data").symlink_to(tiny_records)
+    command = ["bash", str(ROOT / "scripts" / "run_eval.sh"), "0", "my model.ckpt", "data", "--chunk_seconds", "1.5"]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    call = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    foreground = call([*command, "--overlap_seconds", "0.5", "--foreground", "--output", "scores"])
+    assert foreground.returncode == 0, foreground.stdout + foreground.stderr
+    log = (tmp_path / "scores" / "eval.log").read_text()
+    assert log == foreground.stdout
+    lines = log.splitlines()
+    mean = json.loads((tmp_path / "scores" / "metrics.json").read_text())["si_snri_db"]
+    assert lines[-1] == f"Average SISNR improvement: {mean:.2f}"
+    assert "5 of 5 utterances are longer than a chunk of 1.5 s, and were separated in chunks" in lines
+
+    background = call([*command, "--overlap_seconds", "0.5"])
+    assert background.returncode == 0, background.stderr
+    number = int(re.search(r"process (\d+)", background.stdout)[1])
+    wait_until(lambda: (tmp_path / "runs/evaluate/metrics.json").exists() and not others(number), 120.0)
+    wait_until(lambda: (tmp_path / "runs/evaluate/eval.log").read_text().splitlines()[-1] == lines[-1])
 
 
 def test_separation_writes_a_file_a_speaker(trained, tiny_librimix, tmp_path):

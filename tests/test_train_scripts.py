@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sessions import PATIENCE, wait_until
+
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "scripts"
 STANDALONE, DISTRIBUTE, EVAL = "run_standalone_train.sh", "run_distribute_train.sh", "run_eval.sh"
@@ -31,7 +33,6 @@ FOREIGN = (
     "CLUSTER_",
     "PYTHON",
 )
-PATIENCE = 20.0
 
 
 class Site:
@@ -88,13 +89,6 @@ class Site:
 @pytest.fixture
 def site(tmp_path):
     return Site(tmp_path)
-
-
-def wait_until(holds):
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def is_alive(pid):
@@ -313,7 +307,7 @@ def test_evaluation(site):
     (site.folder / "my model.ckpt").touch()
     (site.folder / "data").mkdir()
     arguments = [2, "my model.ckpt", "data", "--foreground", "--batch_size", 4, "--output", "my scores"]
-    result = site.call(EVAL, *arguments, STAND_IN_SAY="Average SISNR improvement: 1.0\n")
+    result = site.call(EVAL, *arguments, STAND_IN_SAY="\r100 %\nAverage SISNR improvement: 1.00\n")
     assert result.returncode == 0, result.stderr
     given = ["--model_path", "my model.ckpt", "--data_dir", "data", "--device_target", "CPU", "--device_id", "2"]
     assert site.record("program")["arguments"] == [
@@ -324,8 +318,35 @@ def test_evaluation(site):
         "--output",
         "my scores",
     ]
-    assert "Average SISNR improvement: 1.0\n" in result.stdout
+    assert result.stdout.endswith("\n\r100 %\nAverage SISNR improvement: 1.00\n")  # and no exit status
     assert site.log("my scores/eval.log") == result.stdout
+
+
+def evaluation_arguments(site):
+    (site.folder / "best.ckpt").touch()
+    (site.folder / "data").mkdir()
+    return [0, "best.ckpt", "data"]
+
+
+def test_an_evaluation_in_the_background_has_the_logs_last_word(site):
+    result = site.call(EVAL, *evaluation_arguments(site), STAND_IN_SAY="Average SISNR improvement: 1.00\n")
+    supervisor = int(re.search(r"process (\d+)", result.stdout)[1])
+    wait_until(lambda: not is_alive(supervisor))
+    assert site.log("runs/evaluate/eval.log").endswith("\nAverage SISNR improvement: 1.00\n")
+
+
+def test_an_evaluation_that_fails_tells_its_exit_status(site):
+    result = site.call(EVAL, *evaluation_arguments(site), "--foreground", STAND_IN_FAIL="0:2")
+    assert result.returncode == 2
+    assert result.stdout.endswith("error: found a mistake in rank 0\nexit status 2\n")
+    assert site.log("runs/evaluate/eval.log") == result.stdout
+
+
+def test_the_short_name_of_the_device_stands(site):
+    result = site.call(EVAL, *evaluation_arguments(site), "--foreground", "--device", "GPU")
+    assert result.returncode == 0, result.stderr
+    given = ["--model_path", "best.ckpt", "--data_dir", "data", "--device_id", "0"]
+    assert site.record("program")["arguments"] == [str(ROOT / "evaluate.py"), *given, "--device", "GPU"]
 
 
 # --- several processes by msrun --------------------------------------------------------------------------------------

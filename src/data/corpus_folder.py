@@ -26,11 +26,13 @@ class Speaker:
         name: the folder's name.
         sex: F, M, or None where it is not known.
         utterances: paths of the audio files, sorted.
+        origin: the corpus or package that the recordings come from, or None where it is not told.
     """
 
     name: str
     sex: str | None
     utterances: tuple[Path, ...]
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,12 @@ def scan_corpus(root: Path) -> Corpus:
         raise UserError(f"{root}: no such folder, expected a corpus of <split>/<speaker>/<utterance>.flac")
     if (root / "LibriSpeech").is_dir():  # what its archives unpack to
         root /= "LibriSpeech"
-    sexes = _read_sexes(root)
+    table = _read_table(root)
+    sexes, origins = _sexes(root, table), _origins(table)
     splits: dict[str, tuple[Speaker, ...]] = {}
     for folder in _folders(root):
         found = [(speaker.name, _audio_files(speaker)) for speaker in _folders(folder)]
-        speakers = [Speaker(name, sexes.get(name), files) for name, files in found if files]
+        speakers = [Speaker(name, sexes.get(name), files, origins.get(name)) for name, files in found if files]
         if speakers:
             splits[folder.name] = tuple(speakers)
     if not splits:
@@ -119,11 +122,24 @@ def _audio_files(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / path for path in sorted(seen) if (folder / path).is_file())
 
 
-def _read_sexes(root: Path) -> dict[str, str]:
+def _read_table(root: Path) -> list[dict[str, str]]:
+    """The rows of our speakers.csv; none where there is no such file."""
+    if not (root / "speakers.csv").is_file():
+        return []
+    with (root / "speakers.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _origins(table: list[dict[str, str]]) -> dict[str, str]:
+    """Where each speaker's recordings come from: the package, or else the source, as speakers.csv has it."""
+    pairs = [(row.get("speaker") or "", row.get("package") or row.get("source") or "") for row in table]
+    return {speaker: origin for speaker, origin in pairs if origin}
+
+
+def _sexes(root: Path, table: list[dict[str, str]]) -> dict[str, str]:
     """Sex by speaker, from our speakers.csv or LibriSpeech's SPEAKERS.TXT."""
-    if (root / "speakers.csv").is_file():
-        with (root / "speakers.csv").open(newline="", encoding="utf-8") as file:
-            pairs = [(row.get("speaker") or "", row.get("sex") or "") for row in csv.DictReader(file)]
+    if table:
+        pairs = [(row.get("speaker") or "", row.get("sex") or "") for row in table]
         return {speaker: sex for speaker, sex in pairs if sex in SEXES}
     if (root / "SPEAKERS.TXT").is_file():
         return _read_librispeech_sexes(root / "SPEAKERS.TXT")

@@ -11,13 +11,14 @@ WSJ_GAIN = re.compile(r"-?\d+(\.\d+)?")  # in wsj0-mix names: 011a0101_0.12_401c
 WSJ_UTTERANCE = re.compile(r"[0-9a-z]{8}")
 WSJ_SPEAKER_LENGTH = 3
 
-Persons = tuple[tuple[str, ...], tuple[str, ...]]  # speakers and sexes of a mixture's sources
+INFO_COLUMNS = ("ID", "sex", "corpus")  # speaker_1_ID and so on; the last one is ours, not LibriMix's
+Persons = tuple[tuple[str, ...], ...]  # speakers, sexes and origins of a mixture's sources; () where unknown
 
 
 def with_persons(utterances: tuple[Utterance, ...], root: Path, num_speakers: int) -> tuple[Utterance, ...]:
-    """The same utterances with `speakers` and, where an `*_info.csv` near `root` has them, `sexes`.
+    """The same utterances with `speakers` and, where an `*_info.csv` near `root` has them, `sexes` and `origins`.
 
-    They stay () where neither the tables nor the name say who speaks.
+    They stay () where neither the tables nor, for the speakers, the name tells them.
     """
     known = _read_tables(root, num_speakers)
     return tuple(_with_persons(utterance, known, num_speakers) for utterance in utterances)
@@ -40,8 +41,8 @@ def speakers_from_id(mixture_id: str, num_speakers: int) -> tuple[str, ...]:
 
 def _with_persons(utterance: Utterance, known: dict[str, Persons], num_speakers: int) -> Utterance:
     if utterance.id in known:
-        speakers, sexes = known[utterance.id]
-        return replace(utterance, speakers=speakers, sexes=sexes)
+        speakers, sexes, origins = known[utterance.id]
+        return replace(utterance, speakers=speakers, sexes=sexes, origins=origins)
     speakers = speakers_from_id(utterance.id, num_speakers)
     return replace(utterance, speakers=speakers if len(speakers) == num_speakers else ())
 
@@ -60,6 +61,6 @@ def _read_tables(root: Path, num_speakers: int) -> dict[str, Persons]:
 
 
 def _row_persons(row: dict[str, str], num_speakers: int) -> Persons:
-    speakers = [row.get(f"speaker_{number}_ID") or "" for number in range(1, num_speakers + 1)]
-    sexes = [row.get(f"speaker_{number}_sex") or "" for number in range(1, num_speakers + 1)]
-    return (tuple(speakers) if all(speakers) else (), tuple(sexes) if all(sexes) else ())
+    numbers = range(1, num_speakers + 1)
+    found = [tuple(row.get(f"speaker_{number}_{column}") or "" for number in numbers) for column in INFO_COLUMNS]
+    return tuple(values if all(values) else () for values in found)

@@ -4,7 +4,8 @@ usage: python -m src.data.librimix --corpus DIR --output DIR [--num_speakers 2] 
 
 Written are `<output>/Libri{N}Mix/wav8k/min/<split>/{mix_clean,s1..sN}/<mixture_ID>.wav` and in
 `.../min/metadata` LibriMix's mixture_<split>_mix_clean.csv, the gains (libri{N}mix_<split>.csv) and the speakers
-(libri{N}mix_<split>_info.csv). Everything follows from the seed; a split that is finished is reused.
+(libri{N}mix_<split>_info.csv). The last one has a column more than LibriMix's where the corpus tells the origin of
+a speaker's recordings: speaker_N_corpus. Everything follows from the seed; a split that is finished is reused.
 """
 
 import csv
@@ -28,7 +29,7 @@ from src.data.librimix_rules import LOUDNESS_RANGE_LUFS, UtteranceReader, at_one
 from src.data.pairing import Candidate, Pool, list_candidates
 from src.errors import UserError
 
-RECIPE = 1  # to be raised whenever the same arguments would give other mixtures
+RECIPE = 2  # to be raised whenever the same arguments would give other mixtures or tables
 MARKER = ".librimix.json"
 MIXTURE_TYPE = "mix_clean"
 LIBRIMIX_NAMES = {"dev-clean": "dev", "test-clean": "test", "valid": "dev", "val": "dev"}
@@ -146,7 +147,7 @@ def _generate_split(job: Job) -> None:
 def _marker(job: Job, candidates: Sequence[Candidate]) -> Row:
     """What the mixtures depend on."""
     root = job.corpus.root
-    lines = [f"{c.path.relative_to(root)} {c.path.stat().st_size} {c.speaker} {c.sex}" for c in candidates]
+    lines = [f"{c.path.relative_to(root)} {c.path.stat().st_size} {c.speaker} {c.sex} {c.origin}" for c in candidates]
     return {
         "recipe": RECIPE,
         "corpus": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
@@ -178,10 +179,11 @@ def _remove(folder: Path) -> None:
 
 def _write_mixtures(job: Job, candidates: Sequence[Candidate], folder: Path) -> Tables:
     tables = Tables([], [], [])
+    with_origins = any(candidate.origin for candidate in candidates)
     for mixture in tqdm(_mixtures(job, candidates), total=job.count, desc=f"mixing {job.split}", unit="mixture"):
         for track, samples in mixture.signals.items():
             write_wav(folder / track / f"{mixture.name}.wav", samples, job.sample_rate)
-        _add_rows(tables, job, mixture)
+        _add_rows(tables, job, mixture, with_origins)
     return tables
 
 
@@ -206,7 +208,7 @@ def _draw(pool: Pool, job: Job) -> list[Candidate]:
         raise UserError(f"{job.corpus.root / job.corpus_split}: {error}, expected {job.count} mixtures") from None
 
 
-def _add_rows(tables: Tables, job: Job, mixture: Mixture) -> None:
+def _add_rows(tables: Tables, job: Job, mixture: Mixture, with_origins: bool) -> None:
     paths: Row = {"mixture_ID": mixture.name, "mixture_path": _final_path(job, MIXTURE_TYPE, mixture)}
     gains_row: Row = {"mixture_ID": mixture.name}
     persons: Row = {"mixture_ID": mixture.name}
@@ -216,6 +218,8 @@ def _add_rows(tables: Tables, job: Job, mixture: Mixture) -> None:
         gains_row[f"source_{number}_gain"] = repr(gain)
         persons[f"speaker_{number}_ID"] = source.speaker
         persons[f"speaker_{number}_sex"] = source.sex or ""
+        if with_origins:
+            persons[f"speaker_{number}_corpus"] = source.origin or ""
     tables.mixtures.append({**paths, "length": len(mixture.signals[MIXTURE_TYPE])})
     tables.gains.append(gains_row)
     tables.persons.append(persons)

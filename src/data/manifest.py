@@ -28,6 +28,7 @@ class Utterance:
     num_samples: int = 0  # length of all these files; 0: not known yet
     speakers: tuple[str, ...] = ()  # one for each source; (): unknown
     sexes: tuple[str, ...] = ()  # "F" or "M", one for each source; (): unknown
+    origins: tuple[str, ...] = ()  # the corpus or package that each source comes from; (): unknown
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def _from_values(values: dict[str, Any], path: Path) -> Manifest:
 
 def _utterance(entry: dict[str, Any]) -> Utterance:
     lists = {key: tuple(entry[key]) for key in ("sources", "speakers", "sexes")}
-    return Utterance(**{**entry, **lists})
+    origins = tuple(entry.get("origins", ()))  # an older manifest has none
+    return Utterance(**{**entry, **lists, "origins": origins})
 
 
 def _check_counts(manifest: Manifest, path: Path) -> None:

@@ -21,12 +21,14 @@ class Candidate:
         path: the audio file.
         speaker: the speaker's name.
         sex: F, M or None.
+        origin: the corpus or package that it comes from, or None.
     """
 
     name: str
     path: Path
     speaker: str
     sex: str | None
+    origin: str | None = None
 
 
 class Pool:
@@ -97,7 +99,7 @@ def list_candidates(speakers: Sequence[Speaker]) -> list[Candidate]:
             name = _with_speaker(stem.replace("_", "-"), speaker.name.replace("_", "-"))
             if name in found:
                 raise UserError(f"{path}: found a second utterance {name}, expected different names in a split")
-            found[name] = Candidate(name, path, speaker.name, speaker.sex)
+            found[name] = Candidate(name, path, speaker.name, speaker.sex, speaker.origin)
     return list(found.values())
 
 

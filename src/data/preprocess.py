@@ -8,15 +8,10 @@ not changed since is not made again.
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
@@ -27,10 +22,10 @@ from src.data.loading import PEAK_LIMIT, LeftOutError, Loaded, load_utterance
 from src.data.manifest import LeftOut, Manifest, Utterance, read_manifest, write_manifest
 from src.data.record_index import read_index
 from src.errors import UserError
-from src.runtime import interrupts_held_back, load_mindspore
+from src.processes import map_in_processes
+from src.runtime import load_mindspore
 
 FEWEST_FOR_PROCESSES = 200  # below, starting processes takes longer than the work
-WAITING_PER_PROCESS = 4  # results that may wait for the writer, so that memory stays small
 PACKED_RATIO = 3  # a flac file may unpack to about so many times its size
 NUM_REASONS = 5  # of the left out mixtures, shown by name
 
@@ -157,33 +152,13 @@ def _write_set(records: Path, manifest: Manifest, family: str) -> Manifest:
 def _load_all(manifest: Manifest) -> Iterator[Loaded | LeftOut]:
     """Load every utterance, in order; with several processes where that pays."""
     load = partial(_load, dataclasses.replace(manifest, utterances=(), left_out=()))
-    num_processes = len(os.sched_getaffinity(0))
-    if num_processes == 1 or len(manifest.utterances) < FEWEST_FOR_PROCESSES:
-        yield from map(load, manifest.utterances)
-        return
-    # A process forked from this one, which has MindSpore's threads, may hang: fork from a clean one instead.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["src.data.loading", "librosa.core.pitch"])
-    try:
-        with interrupts_held_back():  # it starts a process, and lets SIGINT through to this thread again
-            pool = ProcessPoolExecutor(num_processes, mp_context=context)
-        with pool:
-            remaining = iter(manifest.utterances)
-            first = islice(remaining, WAITING_PER_PROCESS * num_processes)
-            waiting = deque(_submit(pool, load, utterance) for utterance in first)
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(_submit(pool, load, utterance) for utterance in islice(remaining, 1))
-                yield result
-    except BrokenProcessPool:
-        raise UserError("a process that reads audio was killed (is the memory full?), nothing was written") from None
-
-
-def _submit(
-    pool: ProcessPoolExecutor, load: Callable[[Utterance], Loaded | LeftOut], utterance: Utterance
-) -> Future[Loaded | LeftOut]:
-    with interrupts_held_back():  # a process may be started; left half started, it would print a traceback
-        return pool.submit(load, utterance)
+    return map_in_processes(
+        load,
+        manifest.utterances,
+        1 if len(manifest.utterances) < FEWEST_FOR_PROCESSES else len(os.sched_getaffinity(0)),
+        preload=("src.data.loading", "librosa.core.pitch"),
+        when_one_dies="a process that reads audio was killed (is the memory full?), nothing was written",
+    )
 
 
 def _load(manifest: Manifest, utterance: Utterance) -> Loaded | LeftOut:

@@ -22,6 +22,7 @@ INDEX_SCHEMA = {
     "id": {"type": "string"},
     "speakers": {"type": "string"},  # JSON list
     "sexes": {"type": "string"},  # JSON list
+    "origins": {"type": "string"},  # JSON list; missing in older files
     "num_samples": {"type": "int32"},
     "loudness_lufs": {"type": "string"},  # JSON list, a number a source: MindRecord indexes no arrays
     "pitch_hz": {"type": "string"},  # likewise
@@ -46,6 +47,7 @@ class RecordIndex:
     sample_rate: int
     num_speakers: int
     mixture_type: str
+    origins: tuple[tuple[str, ...], ...] = ()  # the corpus or package of each source; one tuple a record, () unknown
 
     @property
     def digest(self) -> str:
@@ -63,12 +65,11 @@ def index_path(path: Path | str) -> Path:
 
 def read_index(path: Path) -> RecordIndex:
     """Read `path`.db. Raises `UserError` if it is no such index, is empty, or has another file's name in it."""
-    fields = ", ".join(f"{field}_0" for field in INDEX_SCHEMA)  # 0: the number of the schema
     uri = f"{index_path(path).resolve().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             name = connection.execute("SELECT NAME FROM SHARD_NAME").fetchone()[0]
-            rows = connection.execute(f"SELECT {fields} FROM INDEXES ORDER BY ROW_ID").fetchall()
+            rows = connection.execute(f"SELECT {_fields(connection)} FROM INDEXES ORDER BY ROW_ID").fetchall()
     except (sqlite3.Error, TypeError) as error:
         raise UserError(f"{path}: not a data set that preprocess.py wrote: {error}") from None
     if name != path.name:
@@ -76,6 +77,13 @@ def read_index(path: Path) -> RecordIndex:
     if not rows:
         raise UserError(f"{path}: found no mixtures, expected at least one")
     return _to_index(rows)
+
+
+def _fields(connection: sqlite3.Connection) -> str:
+    """The columns in the schema's order; an empty list stands for origins that an older file does not have."""
+    names = [f"{field}_0" for field in INDEX_SCHEMA]  # 0: the number of the schema
+    present = {row[1] for row in connection.execute("PRAGMA table_info(INDEXES)")}
+    return ", ".join("'[]'" if name == "origins_0" and name not in present else name for name in names)
 
 
 def _to_index(rows: list[tuple[Any, ...]]) -> RecordIndex:
@@ -91,6 +99,7 @@ def _to_index(rows: list[tuple[Any, ...]]) -> RecordIndex:
         sample_rate=columns["sample_rate"][0],
         num_speakers=columns["num_speakers"][0],
         mixture_type=columns["mixture_type"][0],
+        origins=tuple(tuple(json.loads(text)) for text in columns["origins"]),
     )
 
 

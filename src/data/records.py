@@ -81,6 +81,7 @@ class RecordWriter:
             "id": utterance.id,
             "speakers": json.dumps(utterance.speakers),
             "sexes": json.dumps(utterance.sexes),
+            "origins": json.dumps(utterance.origins),
             "num_samples": utterance.num_samples,
             "loudness_lufs": json.dumps([round(voice.loudness_lufs, 4) for voice in loaded.voices]),
             "pitch_hz": json.dumps([round(voice.pitch_hz, 1) for voice in loaded.voices]),
@@ -155,11 +156,17 @@ class RecordFile:
         return audio.view("<i2").reshape(1 + self.index.num_speakers, -1)
 
     def read(self, order: Sequence[int] | NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-        """Whole mixtures in this order, each float32 [1 + C, T], the mixture first, full scale at 1.0."""
-        for start in range(0, len(order), len(self)):
-            rows = self.dataset(order[start : start + len(self)])
-            for (audio,) in rows.create_tuple_iterator(num_epochs=1, output_numpy=True):
-                yield from_pcm16(self.unpack(audio))
+        """Whole mixtures in this order, each float32 [1 + C, T], the mixture first, full scale at 1.0.
+
+        Raises `UserError` where the file turns out to be damaged.
+        """
+        try:
+            for start in range(0, len(order), len(self)):
+                rows = self.dataset(order[start : start + len(self)])
+                for (audio,) in rows.create_tuple_iterator(num_epochs=1, output_numpy=True):
+                    yield from_pcm16(self.unpack(audio))
+        except (RuntimeError, MindRecordException, ValueError) as error:
+            raise UserError(f"{self.path}: damaged or incomplete: {_first_line(error)}") from None
 
 
 def _check_pair(path: Path) -> None:
@@ -171,10 +178,7 @@ def _check_pair(path: Path) -> None:
 
 def _check_readable(records: RecordFile) -> None:
     """Read the last record, so that a file that was cut off fails now and not in training."""
-    try:
-        rows = next(records.read([len(records) - 1]))
-    except (RuntimeError, MindRecordException, ValueError) as error:
-        raise UserError(f"{records.path}: damaged or incomplete: {_first_line(error)}") from None
+    rows = next(records.read([len(records) - 1]))
     if rows.shape[1] != records.index.num_samples[-1]:
         raise UserError(f"{records.path}: does not fit its index {index_path(records.path).name}")
 

@@ -89,6 +89,30 @@ def test_speakers_differ_and_names_tell_them(made: Path) -> None:
         assert [row["speaker_1_sex"], row["speaker_2_sex"]] == [sexes[speaker] for speaker in speakers]
 
 
+def test_the_origin_is_told_where_the_corpus_tells_it(corpus: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(corpus, copy)
+    table = "speaker,sex,source,package\nptrain110,M,Debian,asterisk-en asterisk-es\nptrain170,F,own,\n"
+    (copy / "speakers.csv").write_text(table)
+    root = generate(copy, tmp_path / "out", 2, {"train": 6, "valid": 3}, 0)
+    origins = {"ptrain110": "asterisk-en asterisk-es", "ptrain170": "own", "ptrain230": ""}
+    for row in rows(root / "metadata/libri2mix_train_info.csv"):
+        for number in (1, 2):
+            assert row[f"speaker_{number}_corpus"] == origins[row[f"speaker_{number}_ID"]]
+    assert "speaker_1_corpus" not in rows(root / "metadata/libri2mix_valid_info.csv")[0]
+
+
+def test_another_origin_is_noticed(corpus: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(corpus, copy)
+    (copy / "speakers.csv").write_text("speaker,sex,source\nptrain110,M,here\nptrain170,F,here\nptrain230,F,here\n")
+    info = generate(copy, tmp_path / "out", 2, {"train": 2}, 0) / "metadata/libri2mix_train_info.csv"
+    assert rows(info)[0]["speaker_1_corpus"] == "here"
+    (copy / "speakers.csv").write_text((copy / "speakers.csv").read_text().replace("here", "there"))
+    generate(copy, tmp_path / "out", 2, {"train": 2}, 0)
+    assert rows(info)[0]["speaker_1_corpus"] == "there"
+
+
 def test_the_seed_decides_every_byte(made: Path, corpus: Path, tmp_path: Path) -> None:
     again, other = (generate(corpus, tmp_path / str(seed), 2, COUNTS, seed) for seed in (0, 1))
     first = {name: data for name, data in contents(made).items() if not name.startswith("metadata/mixture_")}

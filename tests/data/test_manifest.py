@@ -10,7 +10,15 @@ from src.errors import UserError
 
 def manifest(root):
     utterances = (
-        Utterance("a", "test/mix/a.wav", ("test/s1/a.wav", "test/s2/a.wav"), 8000, ("61", "70"), ("F", "M")),
+        Utterance(
+            "a",
+            "test/mix/a.wav",
+            ("test/s1/a.wav", "test/s2/a.wav"),
+            8000,
+            ("61", "70"),
+            ("F", "M"),
+            ("asterisk", "tuxpaint"),
+        ),
         Utterance("b", "test/mix/b.wav", ("test/s1/b.wav", "test/s2/b.wav"), 4000),
     )
     return Manifest(8000, 2, "mix_clean", Path(root), utterances, (LeftOut("c", "silent"),), "abc")
@@ -38,7 +46,17 @@ def test_its_json_is_the_documented_one(tmp_path):
     assert values["format"] == "gdprnn-manifest-1"
     assert values["root"] == "."
     assert values["utterances"][0]["speakers"] == ["61", "70"]
+    assert values["utterances"][0]["origins"] == ["asterisk", "tuxpaint"]
     assert values["left_out"] == [{"id": "c", "reason": "silent"}]
+
+
+def test_an_older_manifest_has_no_origins(tmp_path):
+    path = tmp_path / "out.json"
+    write_manifest(path, manifest(tmp_path))
+    text = path.read_text().replace(', "origins": ["asterisk", "tuxpaint"]', "").replace(', "origins": []', "")
+    assert "origins" not in text
+    path.write_text(text)
+    assert [entry.origins for entry in read_manifest(path).utterances] == [(), ()]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import dying_worker
 import numpy as np
 import pytest
 import soundfile
@@ -23,6 +22,7 @@ from src.data import preprocess as module
 from src.data.loading import load_utterance
 from src.data.records import RecordFile
 from src.errors import UserError
+from tests import work
 
 
 def librimix(folder, metadata=True, **options):
@@ -98,6 +98,30 @@ def test_speakers_and_sexes_from_the_info_table(tmp_path):
     one, two = convert(tmp_path / "in", tmp_path / "out")["test"].utterances
     assert (one.speakers, one.sexes) == (("ann", "bob"), ("F", "M"))
     assert (two.speakers, two.sexes) == ((), ())
+
+
+def test_origins_reach_the_records(tmp_path):
+    root = tmp_path / "in/Libri2Mix/wav8k/min"
+    write_split(root, "test", ["one", "two", "three"])
+    (root / "metadata").mkdir()
+    path = root / "metadata/libri2mix_test_info.csv"
+
+    def write_info(first_origin):
+        columns = [f"speaker_{n}_{what}" for n in (1, 2) for what in ("ID", "sex", "corpus")]
+        rows = [["one", "ann", "F", first_origin, "bob", "M", "tuxpaint"], ["two", "ann", "F", "", "bob", "M", "x"]]
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([["mixture_ID", *columns], *rows])
+
+    write_info("asterisk")
+    manifest = convert(tmp_path / "in", tmp_path / "out")["test"]
+    expected = {"one": ("asterisk", "tuxpaint"), "two": (), "three": ()}
+    assert {entry.id: entry.origins for entry in manifest.utterances} == expected
+    index = RecordFile(tmp_path / "out/test.mindrecord").index
+    assert dict(zip(index.ids, index.origins, strict=True)) == expected
+    write_info("fillets")  # noticed, although no audio file has changed
+    convert(tmp_path / "in", tmp_path / "out")
+    index = RecordFile(tmp_path / "out/test.mindrecord").index
+    assert index.origins[index.ids.index("one")] == ("fillets", "tuxpaint")
 
 
 def replace_audio(path, samples, rate=RATE, **options):
@@ -236,7 +260,7 @@ def test_several_processes_give_the_same_as_one(tmp_path, monkeypatch):
 def test_a_process_that_dies_ends_the_run_with_one_line(tmp_path, monkeypatch):
     write_split(tmp_path / "in", "test", names(3))
     use_processes(monkeypatch)
-    monkeypatch.setattr(module, "_load", dying_worker.die)
+    monkeypatch.setattr(module, "_load", work.die)
     with pytest.raises(UserError, match=r"a process that reads audio was killed"):
         convert(tmp_path / "in", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mixtures_on_disk import RATE, write_records
 
+from src.data import records as module
 from src.data.loading import Loaded
 from src.data.manifest import Manifest, Utterance
 from src.data.records import INDEX_SCHEMA, RecordFile, record_writer
@@ -62,13 +63,32 @@ def test_the_index_says_what_minddataset_says(tmp_path):
 
 def test_zero_bytes_and_odd_names_survive(tmp_path):
     pcm = np.array([[0, 5, -3, 0, 0], [0, 0, 0, 0, 0], [-32768, 32767, 256, 0, 0]])
-    utterance = Utterance('it\'s "ü" %s; DROP', "", (), 0, ('o"x', "y'z"), ("F", "M"))
+    utterance = Utterance('it\'s "ü" %s; DROP', "", (), 0, ('o"x', "y'z"), ("F", "M"), ("a b", 'ü"'))
     write_one(tmp_path / "x.mindrecord", pcm, utterance)
     records = RecordFile(tmp_path / "x.mindrecord")
     np.testing.assert_array_equal(next(records.read([0])), (pcm / 32768).astype(np.float32))
     assert records.index.ids == (utterance.id,)
     assert records.index.speakers == (utterance.speakers,)
     assert records.index.sexes == (("F", "M"),)
+    assert records.index.origins == (("a b", 'ü"'),)
+
+
+def test_an_older_file_without_origins_still_reads(tmp_path, monkeypatch):
+    class OlderWriter(module.FileWriter):
+        def write_raw_data(self, rows):
+            return super().write_raw_data([{name: row[name] for name in row if name != "origins"} for row in rows])
+
+    older = {name: kind for name, kind in INDEX_SCHEMA.items() if name != "origins"}
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "FileWriter", OlderWriter)
+        patch.setattr(module, "INDEX_SCHEMA", older)
+        patch.setattr(module, "SCHEMA", {**older, "audio": {"type": "bytes"}})
+        pcm = write_records(tmp_path / "x.mindrecord", [500, 900])
+    assert "origins_0" not in (tmp_path / "x.mindrecord.db").read_bytes().decode("latin-1")
+    records = RecordFile(tmp_path / "x.mindrecord")
+    assert records.index.origins == ((), ())
+    assert records.index.mixture_type == "mix_clean"
+    np.testing.assert_array_equal(next(records.read([1])), pcm[1] / np.float32(32768))
 
 
 def test_a_pair_that_was_moved_still_reads(tmp_path):
