@@ -53,7 +53,7 @@ def write_examples(
     Raises:
         UserError: the folder cannot be written.
     """
-    from src.report import Case, write_report  # loads a plotting library, for those who want a report
+    from src.report.page import Case, write_report  # only for those who want one
 
     chosen = choose_examples(results)
     cases = []
