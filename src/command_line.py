@@ -44,7 +44,10 @@ class OptionParser(argparse.ArgumentParser):
         raise SystemExit(EXIT_MISTAKE)
 
 
-def run(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
+def run(
+    main: Callable[[Sequence[str] | None], None],
+    after_interrupt: str = "nothing finished is lost, the same command goes on from there",
+) -> NoReturn:
     """Call an entry script's `main` and turn what it raises into an exit status.
 
     0: done; 2: a `UserError`, printed as one line; 130: interrupted with Ctrl-C.
@@ -56,7 +59,7 @@ def run(main: Callable[[Sequence[str] | None], None]) -> NoReturn:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(EXIT_MISTAKE) from None
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted: nothing finished is lost, the same command goes on from there\n")
+        sys.stderr.write(f"\ninterrupted: {after_interrupt}\n")
         raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Ctrl-C has nothing left to stop while the program ends

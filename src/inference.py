@@ -53,5 +53,6 @@ def check_memory(num_samples: int, model: ModelConfig) -> None:
         seconds = num_samples / model.sample_rate
         raise UserError(
             f"found {seconds:.0f} s of audio to separate at once, expected at most about "
-            f"{seconds * free / needed:.0f} s with {free / 1e9:.1f} GB of memory free: use shorter recordings"
+            f"{seconds * free / needed:.0f} s with {free / 1e9:.1f} GB of memory free: "
+            f"choose smaller --chunk_seconds or --batch_size"
         )

@@ -9,22 +9,21 @@ Letters in shapes: B chunks, C speakers, T samples, M samples of a chunk, V samp
 
 import itertools
 import math
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from src.alignment import Aligner, Alignment
+from src.audio_stream import SampleFile
 from src.errors import UserError
 
 Floats = NDArray[np.float32]
 Separate = Callable[[Floats], Floats]  # mixtures [B, T] -> tracks [B, C, T], any order, gain and sign
 
 FADE_SHARE = 0.5  # of the shared part; the outer quarters are where a chunk lacks context
-IN_MEMORY_BYTES = 2**26  # scratch beyond this lies on the disk
 
 
 class Recording(Protocol):
@@ -131,7 +130,7 @@ def separate_in_chunks(
         on_progress(len(recording))
         yield tracks
         return
-    with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=scratch_dir) as scratch:
+    with SampleFile(scratch_dir) as scratch:
         aligner = Aligner(sample_rate, _mean_power(recording))
         num_tracks = 0
         for chunk, mixture, tracks in _separated(recording, separate, chunks, batch_size):
@@ -140,12 +139,8 @@ def separate_in_chunks(
                 chunk.start, mixture, tracks, slice(chunk.use_start - chunk.start, chunk.use_stop - chunk.start)
             )
             used = tracks[:, chunk.use_start - chunk.start : chunk.use_stop - chunk.start]
-            try:
-                scratch.write(np.ascontiguousarray(used, dtype=np.float32).tobytes())
-            except OSError as error:
-                raise UserError(f"the temporary file cannot be written ({error.strerror})") from error
+            scratch.append(used.reshape(-1))
             on_progress(chunk.use_stop - chunk.use_start - (chunk.fade if chunk.use_stop < len(recording) else 0))
-        scratch.seek(0)
         yield from _stitch(chunks, scratch, num_tracks, aligner.result())
 
 
@@ -168,13 +163,15 @@ def _separated(
         yield from zip(batch, mixtures, separate(mixtures), strict=True)
 
 
-def _stitch(chunks: Sequence[Chunk], scratch: IO[bytes], num_tracks: int, alignment: Alignment) -> Iterator[Floats]:
+def _stitch(chunks: Sequence[Chunk], scratch: SampleFile, num_tracks: int, alignment: Alignment) -> Iterator[Floats]:
     """Consecutive pieces [C, t] of the tracks, from the chunks' used parts one after the other in `scratch`."""
     last = len(chunks) - 1
+    place = 0
     tail: Floats = np.zeros((num_tracks, 0), np.float32)  # the end of the chunk before, which fades out
     for index, (chunk, order, signs) in enumerate(zip(chunks, alignment.orders, alignment.signs, strict=True)):
         num_used = chunk.use_stop - chunk.use_start
-        raw = np.frombuffer(scratch.read(4 * num_tracks * num_used), np.float32).reshape(num_tracks, num_used)
+        raw = scratch[place : place + num_tracks * num_used].reshape(num_tracks, num_used)
+        place += raw.size
         tracks = raw[order] * signs[:, np.newaxis]
         num_faded = tail.shape[1]
         rise = fade_in(num_faded)

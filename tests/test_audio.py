@@ -51,7 +51,37 @@ def test_mono_at_another_rate(tmp_path):
     np.testing.assert_allclose(mono[500:-500], sine(8000, RATE)[500:-500], atol=1e-3)
 
 
+COMPRESSED = {"a.flac": "PCM_16", "a.mp3": "MPEG_LAYER_III", "a.ogg": "VORBIS", "a.opus": "OPUS", "a.wav": "PCM_24"}
+CONTAINERS = {"a.opus": "OGG"}
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+def test_blocks_are_the_whole(tmp_path, name):
+    path, rate = tmp_path / name, 48000
+    with soundfile.SoundFile(path, "w", rate, 2, COMPRESSED[name], format=CONTAINERS.get(name)) as file:
+        for _ in range(20):  # libsndfile's Ogg encoder crashes on long pieces
+            file.write(noise(2000, 2))
+    expected, _ = soundfile.read(path, always_2d=True)
+    with audio.open_audio(path) as reader:
+        assert (reader.sample_rate, reader.num_channels, reader.subtype) == (rate, 2, COMPRESSED[name])
+        assert reader.num_samples == len(expected)
+        found = np.concatenate(list(reader.blocks(777)))
+    np.testing.assert_array_equal(found, expected)
+
+
 # what is refused
+
+
+def test_bad_samples_are_all_told_when_the_last_block_has_been_read(tmp_path):
+    path = tmp_path / "a.wav"
+    samples = noise(100)
+    samples[[3, 50]] = np.nan, np.inf
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    with audio.open_audio(path, "the name") as reader:
+        for _ in range(5):
+            assert np.isfinite(reader.read(20)).all()
+        with pytest.raises(UserError, match="the name: found 2 NaN or infinite samples"):
+            reader.read(20)
 
 
 def refused(path: Path) -> str:
@@ -118,15 +148,39 @@ def test_samples_that_are_no_numbers(tmp_path, bad):
     assert "found 2 NaN or infinite samples" in refused(path)
 
 
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
-def test_wav_from_a_pipe_with_unknown_size_is_read(tmp_path, size):
-    path = tmp_path / "a.wav"
+def write_with_declared_size(path: Path, size: int) -> None:
+    """A wav file of 300 samples whose header tells another number of bytes."""
     soundfile.write(path, noise(300), RATE)
     header = bytearray(path.read_bytes())
-    where = header.index(b"data") + 4
-    header[where : where + 4] = struct.pack("<I", size)
+    for where, more in ((header.index(b"data") + 4, 0), (4, 36)):
+        header[where : where + 4] = struct.pack("<I", min(size + more, 0xFFFFFFFF))
     path.write_bytes(bytes(header))
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFE, 0x80000000])
+def test_wav_from_a_pipe_with_unknown_size_is_read(tmp_path, size):
+    write_with_declared_size(tmp_path / "a.wav", size)
+    assert audio.read_audio(tmp_path / "a.wav")[0].shape == (1, 300)
+
+
+def test_a_truncated_file_of_more_than_2_gigabytes_is_not_taken_for_one(tmp_path):
+    write_with_declared_size(tmp_path / "a.wav", 3_000_000_000)
+    assert "truncated" in refused(tmp_path / "a.wav")
+
+
+def test_flac_from_a_pipe_with_unknown_length_is_read(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, noise(300), RATE)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # STREAMINFO: 36 bits of length; 0: unknown
+    content[22:26] = bytes(4)
+    path.write_bytes(bytes(content))
     assert audio.read_audio(path)[0].shape == (1, 300)
+
+
+def test_a_file_without_a_header(tmp_path):
+    (tmp_path / "a.raw").write_bytes(bytes(100))
+    assert "found a file without a header" in refused(tmp_path / "a.raw")
 
 
 def test_missing_pad_byte_is_no_truncation(tmp_path):
@@ -195,7 +249,7 @@ def test_int16_is_written_as_it_is(tmp_path):
     np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16")[0], steps)
 
 
-@pytest.mark.parametrize("subtype", audio.SUBTYPES)
+@pytest.mark.parametrize("subtype", audio.BITS)
 def test_equal_samples_give_equal_bytes_on_any_day(tmp_path, subtype):
     for name in ("a.wav", "b.wav"):
         audio.write_wav(tmp_path / name, noise(100), RATE, subtype)
@@ -204,7 +258,7 @@ def test_equal_samples_give_equal_bytes_on_any_day(tmp_path, subtype):
     assert b"PEAK" not in content  # libsndfile's chunk with the time of writing
 
 
-@pytest.mark.parametrize("subtype", audio.SUBTYPES)
+@pytest.mark.parametrize("subtype", audio.BITS)
 def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, subtype):
     path = tmp_path / "a.wav"
     path.write_text("old")
@@ -231,7 +285,7 @@ def test_folder_that_cannot_be_made(tmp_path):
 
 
 def test_wrong_arguments_for_writing(tmp_path):
-    with pytest.raises(ValueError, match=r"Expected one of the subtypes PCM_16, FLOAT\. Found: PCM_24"):
-        audio.write_wav(tmp_path / "a.wav", noise(10), RATE, "PCM_24")
+    with pytest.raises(ValueError, match=r"Expected one of the subtypes PCM_16, PCM_24, FLOAT\. Found: PCM_U8"):
+        audio.write_wav(tmp_path / "a.wav", noise(10), RATE, "PCM_U8")
     with pytest.raises(ValueError, match=r"Expected samples of shape .* Found: \(1, 2, 3\)"):
         audio.write_wav(tmp_path / "a.wav", noise(1, 2, 3), RATE)

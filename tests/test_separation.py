@@ -1,21 +1,22 @@
-"""Files of every kind through a stand-in network; one real network at the end."""
+"""Files of every kind through a stand-in for the network: lengths, rates, formats, sums, and what is told."""
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from mindspore import Tensor
 from scipy.signal import lfilter
 
-import separate
-from src import checkpoint, inference, separation
+from src import separation, track_files
 from src.audio import read_audio
-from src.config import Config, ModelConfig
 from src.errors import UserError
-from src.models.swave import Swave
+from src.separation_inputs import expand_inputs, plan_outputs
+from src.separation_screen import ProgressBar
+from src.stitching import Chunking
+from tests.separation_stand_ins import MODEL_RATE, low_and_high, make_network, run, split_in_two
 
-MODEL_RATE = 8000
 T = 4000
 
 
@@ -30,18 +31,15 @@ def without_part_along(signal: np.ndarray, *others: np.ndarray) -> np.ndarray:
     return signal - basis @ np.linalg.lstsq(basis, signal, rcond=None)[0]
 
 
-# files, with stand-ins for the network
+def tracks_in(folder: Path, *names: str) -> np.ndarray:
+    return np.concatenate([read_audio(folder / name)[0] for name in names])
 
 
-def low_and_high(mixtures: np.ndarray) -> np.ndarray:
-    """Two tracks [B, 2, T] whose sum is the mixture, once their gains are undone."""
-    low = lfilter([0.5, 0.5], [1.0], mixtures, axis=-1)
-    return np.stack([-3.0 * low, 0.2 * (mixtures - low)], axis=1).astype(np.float32)
+def names_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
-def run(inputs: list[Path], output_dir: Path, network=low_and_high) -> None:
-    separation.separate_each(separation.plan_outputs(inputs, output_dir, 2), network, MODEL_RATE)
-
+# lengths, rates, channels
 
 KINDS = {
     "mono 8 kHz wav": ("a.wav", 8000, (5001,)),
@@ -58,14 +56,15 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_outputs_have_the_inputs_length_and_rate(tmp_path, kind):
+@pytest.mark.parametrize("chunking", [Chunking(), Chunking(2000, 500)])
+def test_outputs_have_the_inputs_length_and_rate(tmp_path, kind, chunking):
     name, rate, shape = KINDS[kind]
     path = tmp_path / name
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(shape), rate)
-    run([path], tmp_path / "new" / "out")
-    outputs = sorted((tmp_path / "new" / "out").iterdir())
-    assert [output.name for output in outputs] == [f"{path.stem}_s1.wav", f"{path.stem}_s2.wav"]
-    for output in outputs:
+    run([path], tmp_path / "new" / "out", chunking=chunking, residual=True)
+    endings = ("residual", "s1", "s2")
+    assert names_in(tmp_path / "new" / "out") == [f"{path.stem}_{ending}.wav" for ending in endings]
+    for output in (tmp_path / "new" / "out").iterdir():
         info = soundfile.info(output)
         assert (info.frames, info.samplerate, info.channels, info.subtype) == (shape[0], rate, 1, "PCM_16")
 
@@ -75,11 +74,141 @@ def test_tracks_sum_to_the_mean_of_the_channels(tmp_path, rate, tolerance):
     path = tmp_path / "a.wav"
     time = np.arange(rate) / rate
     channels = np.stack([0.2 * np.sin(2 * np.pi * hertz * time) for hertz in (200, 1500)], axis=1)
-    soundfile.write(path, channels, rate, subtype="DOUBLE")
+    soundfile.write(path, channels, rate, subtype="PCM_24")
     run([path], tmp_path)
-    total = sum(read_audio(tmp_path / f"a_s{c}.wav")[0][0] for c in (1, 2))
+    total = tracks_in(tmp_path, "a_s1.wav", "a_s2.wav").sum(axis=0)
     inner = slice(rate // 10, -rate // 10)  # resampling rings at the ends
     np.testing.assert_allclose(total[inner], channels.mean(axis=1)[inner], atol=tolerance)
+
+
+def write_noise(path: Path, *shape: int, rate: int = 44100, subtype: str = "PCM_16") -> np.ndarray:
+    """White noise, of which the network hears a part only; what the file holds, [channels, T]."""
+    soundfile.write(path, 0.1 * np.random.default_rng(shape).standard_normal(shape), rate, subtype=subtype)
+    return read_audio(path)[0]
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac"])
+@pytest.mark.parametrize(("subtype", "step"), [("PCM_16", 2**-15), ("PCM_24", 2**-23)])
+def test_tracks_and_residual_sum_to_the_mixture(tmp_path, extension, subtype, step):
+    channels = write_noise(tmp_path / "a.wav", 30000, 3, subtype=subtype)
+    run([tmp_path / "a.wav"], tmp_path / "out", chunking=Chunking(2000, 500), residual=True, extension=extension)
+    files = [f"a_{ending}.{extension}" for ending in ("s1", "s2", "residual")]
+    assert names_in(tmp_path / "out") == sorted(files)
+    tracks = tracks_in(tmp_path / "out", *files)
+    np.testing.assert_allclose(tracks.sum(axis=0), channels.mean(axis=0), rtol=0, atol=1.5 * step + 1e-12)
+    assert np.std(tracks[2]) > 0.03  # what is above 4 kHz
+
+
+def test_chunks_give_the_same_gains_as_the_whole_and_no_jump(tmp_path):
+    rng = np.random.default_rng(0)
+    mixture = 0.1 * rng.standard_normal(50 * MODEL_RATE) * np.repeat(rng.uniform(0.1, 1.0, 50), MODEL_RATE)
+    soundfile.write(tmp_path / "a.wav", mixture, MODEL_RATE, subtype="FLOAT")
+    expected = split_in_two(mixture[np.newaxis])[0]
+    for name, chunking in (("whole", Chunking()), ("chunks", Chunking.from_seconds(8, 2, MODEL_RATE))):
+        run([tmp_path / "a.wav"], tmp_path / name, chunking=chunking)
+        np.testing.assert_allclose(tracks_in(tmp_path / name, "a_s1.wav", "a_s2.wav"), expected, atol=2e-6)
+
+
+def test_chunks_share_the_network_in_batches(tmp_path):
+    shapes = []
+
+    def watched(mixtures):
+        shapes.append(mixtures.shape)
+        return low_and_high(mixtures)
+
+    soundfile.write(tmp_path / "a.wav", signals(1, 10_000)[0], MODEL_RATE)
+    plan = plan_outputs(expand_inputs([str(tmp_path / "a.wav")])[0], tmp_path / "out", 2)
+    separation.separate_each(plan, tmp_path / "out", make_network(watched, Chunking(4000, 1000), batch_size=2))
+    assert shapes == [(2, 4000), (1, 4000)]
+
+
+# formats
+
+
+@pytest.mark.parametrize(
+    ("stored", "extension", "subtype"),
+    [
+        ("PCM_16", "wav", "PCM_16"),
+        ("PCM_24", "wav", "PCM_24"),
+        ("FLOAT", "wav", "FLOAT"),
+        ("DOUBLE", "flac", "PCM_24"),
+        ("ULAW", "wav", "PCM_16"),
+    ],
+)
+def test_the_bit_depth_is_kept(tmp_path, stored, extension, subtype):
+    write_noise(tmp_path / "a.wav", 2000, rate=MODEL_RATE, subtype=stored)
+    run([tmp_path / "a.wav"], tmp_path / "out", extension=extension)
+    for name in (f"a_s1.{extension}", f"a_s2.{extension}"):
+        assert soundfile.info(tmp_path / "out" / name).subtype == subtype
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("extension", ["wav", "flac"])
+def test_equal_samples_give_equal_bytes_on_any_day(tmp_path, subtype, extension):
+    write_noise(tmp_path / "a.wav", 2000, subtype=subtype)
+    for name in ("x", "y"):
+        run([tmp_path / "a.wav"], tmp_path / name, extension=extension)
+    for path in (tmp_path / "x").iterdir():
+        content = path.read_bytes()
+        assert content == (tmp_path / "y" / path.name).read_bytes()
+        assert b"PEAK" not in content  # libsndfile's chunk with the time of writing
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac"])
+def test_beyond_full_scale_is_float_unscaled_and_told(tmp_path, capsys, extension):
+    mixture = 0.5 * np.sin(np.arange(1000))
+    rest = without_part_along(np.where(np.arange(1000) % 7 == 0, 3.0, 0.0), mixture)
+    tracks = np.stack([mixture + rest, 0.01 * mixture - rest, rest])
+    path = tmp_path / "a.wav"
+    soundfile.write(path, mixture, MODEL_RATE)
+    run([path], tmp_path / "out", lambda mixtures: tracks[np.newaxis, :2].astype(np.float32), extension=extension)
+    assert names_in(tmp_path / "out") == ["a_s1.wav", "a_s2.wav"]
+    told = capsys.readouterr().err
+    for name in ("a_s1.wav", "a_s2.wav"):
+        assert soundfile.info(tmp_path / "out" / name).subtype == "FLOAT"
+        assert f"{name}: goes beyond full scale, so it is written as 32-bit float wav" in told
+    total = tracks_in(tmp_path / "out", "a_s1.wav", "a_s2.wav").sum(axis=0)
+    np.testing.assert_allclose(total, mixture, atol=1e-4)
+    assert read_audio(tmp_path / "out" / "a_s1.wav")[0].max() > 1.4
+
+
+# what is told
+
+
+def told_about(tmp_path: Path, capsys, samples: np.ndarray, rate: int = MODEL_RATE, **options: str) -> list[str]:
+    soundfile.write(tmp_path / "a.wav", samples, rate, **options)
+    run([tmp_path / "a.wav"], tmp_path / "out")
+    assert len(names_in(tmp_path / "out")) == 2  # it never stops anything
+    told = capsys.readouterr().err.splitlines()
+    return [line.replace(f"{tmp_path}/", "") for line in told if line.startswith(("warning:", "note:"))]
+
+
+def test_a_good_recording_gives_no_remark(tmp_path, capsys):
+    assert told_about(tmp_path, capsys, signals(1)[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "line"),
+    [
+        (signals(1)[0], 4000, "warning: a.wav: found a sample rate of 4000 Hz, so there is nothing above 2000 Hz; "),
+        (signals(1)[0], 16000, "note: a.wav: the network hears up to 4000 Hz: its tracks, at 16000 Hz as the input, "),
+        (signals(1)[0] / 4000, 8000, "warning: a.wav: very quiet: found a level of -8"),
+        (np.zeros(100), 8000, "warning: a.wav: silent, and so are its tracks"),
+        (np.clip(9 * signals(1)[0], -0.5, 0.5), 8000, "warning: a.wav: clipped: found "),
+        (signals(2).T, 8000, "note: a.wav: its 2 channels are averaged"),
+        (signals(1)[0][:7], 8000, "warning: a.wav: found 7 samples at 8000 Hz, expected more than one window"),
+    ],
+)
+def test_remarks_are_one_line_each(tmp_path, capsys, samples, rate, line):
+    (told,) = told_about(tmp_path, capsys, samples, rate, subtype="FLOAT")
+    assert told.startswith(line)
+
+
+def test_the_same_note_is_told_once(tmp_path, capsys):
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, signals(2).T, 16000)
+    run([tmp_path / "a.wav", tmp_path / "b.wav"], tmp_path / "out")
+    assert capsys.readouterr().err.count("note:") == 2
 
 
 def test_silence_stays_silence(tmp_path):
@@ -90,38 +219,69 @@ def test_silence_stays_silence(tmp_path):
         np.testing.assert_array_equal(read_audio(output)[0], np.zeros((1, 1000)))
 
 
-def test_beyond_full_scale_is_float_unscaled_and_told(tmp_path, capsys):
-    mixture = 0.5 * np.sin(np.arange(1000))
-    rest = without_part_along(np.where(np.arange(1000) % 7 == 0, 3.0, 0.0), mixture)
-    tracks = np.stack([mixture + rest, mixture - rest])
-    path = tmp_path / "a.wav"
-    soundfile.write(path, mixture, MODEL_RATE, subtype="DOUBLE")
-    run([path], tmp_path / "out", lambda mixtures: tracks[np.newaxis].astype(np.float32))
-    found, _ = read_audio(tmp_path / "out" / "a_s1.wav")
-    np.testing.assert_allclose(found[0], tracks[0] / 2, atol=1e-5)
-    assert found.max() > 1.4
-    assert soundfile.info(tmp_path / "out" / "a_s1.wav").subtype == "FLOAT"
-    assert "a_s1.wav: goes beyond full scale, so it is written as 32-bit float" in capsys.readouterr().out
+def test_progress_and_the_last_line_tell_seconds_and_the_real_time_factor(tmp_path, capsys):
+    soundfile.write(tmp_path / "a.wav", signals(1, 100_000)[0], MODEL_RATE)
+    run([tmp_path / "a.wav"], tmp_path / "out", chunking=Chunking(30_000, 5000))
+    captured = capsys.readouterr()
+    for stage in ("reading", "separating", "writing"):
+        assert f"a.wav: {stage}: " in captured.err
+    assert "/12 s of audio [" in captured.err
+    (line,) = captured.out.splitlines()
+    outputs = f"{tmp_path / 'out' / 'a_s1.wav'}, {tmp_path / 'out' / 'a_s2.wav'}"
+    assert line.startswith(f"{tmp_path / 'a.wav'} -> {outputs}  (12.5 s of audio, 0.")
+    assert line.endswith(" x real time)")
 
 
-@pytest.mark.parametrize(("peak", "exceeds"), [(32767 / 32768, False), (-1.0, False), (1.0, True), (-1.001, True)])
-def test_full_scale_is_what_16_bits_hold(peak, exceeds):
-    assert separation.exceeds_full_scale(np.array([0.0, peak])) is exceeds
+@pytest.mark.parametrize(("total", "shown"), [(4.0, " 75%|"), (None, "a.wav: reading: 3 s of audio [")])
+def test_a_bar_shows_how_time_compares_with_that_of_the_audio(capsys, total, shown):
+    bar = ProgressBar("a.wav")
+    bar("reading", 1.0, total)
+    time.sleep(0.2)  # tqdm draws again only after a while
+    bar("reading", 2.0, total)
+    drawn = capsys.readouterr().err
+    assert shown in drawn
+    assert " x real time]" in drawn
+    bar.close()
+
+
+def test_a_dropped_interrupt_is_noticed(monkeypatch):
+    pressed = threading.Event()
+    pressed.set()
+    monkeypatch.setattr("src.command_line.INTERRUPTED", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        ProgressBar("a.wav")("reading", 1.0, 2.0)
+
+
+def test_flac_from_a_pipe_tells_no_length_but_has_progress(tmp_path, capsys):
+    soundfile.write(tmp_path / "a.flac", signals(1)[0], MODEL_RATE)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21] &= 0xF0  # STREAMINFO: 36 bits of length; 0: unknown
+    content[22:26] = bytes(4)
+    (tmp_path / "a.flac").write_bytes(bytes(content))
+    run([tmp_path / "a.flac"], tmp_path / "out")
+    assert "a.flac: reading: 0 s of audio [" in capsys.readouterr().err
+    assert soundfile.info(tmp_path / "out" / "a_s1.wav").frames == T
+
+
+# what is refused
 
 
 def bad_files(folder: Path) -> dict[str, Path]:
     """Inputs that cannot be used, by what is said about them."""
-    names = ("truncated", "NaN", "unreadable", "no such file", "0 samples", "found a folder")
+    names = ("truncated", "NaN", "unreadable", "no such file", "0 samples", "0 bytes", "between -1 and 1", "rate of 50")
     paths = {name: folder / f"{name}.wav" for name in names}
     soundfile.write(paths["truncated"], 0.1 * signals(1)[0], MODEL_RATE)
     paths["truncated"].write_bytes(paths["truncated"].read_bytes()[:3000])
-    soundfile.write(paths["NaN"], np.array([0.1, np.nan]), MODEL_RATE, subtype="FLOAT")
+    soundfile.write(paths["NaN"], np.array([[0.1, np.inf], [np.nan, -np.inf]]), MODEL_RATE, subtype="FLOAT")
     paths["unreadable"].write_text("not a sound\n" * 100)
     soundfile.write(paths["0 samples"], np.zeros(0), MODEL_RATE)
-    paths["found a folder"].mkdir()
+    paths["0 bytes"].touch()
+    soundfile.write(paths["between -1 and 1"], np.array([0.1, 1e300]), MODEL_RATE, subtype="DOUBLE")
+    soundfile.write(paths["rate of 50"], signals(1)[0], 50)
     return paths
 
 
+@pytest.mark.filterwarnings("error")
 def test_bad_inputs_are_told_and_the_others_go_on(tmp_path, capsys):
     bad = bad_files(tmp_path)
     good = tmp_path / "good.wav"
@@ -130,112 +290,99 @@ def test_bad_inputs_are_told_and_the_others_go_on(tmp_path, capsys):
     output_dir.mkdir()
     old = output_dir / "NaN_s1.wav"
     old.write_text("of an earlier run")
-    with pytest.raises(UserError, match="6 of 7 inputs could not be separated, see the lines above"):
-        run([*bad.values(), good], output_dir)
+    separated = []
+
+    def watched(mixtures):
+        separated.append(mixtures.shape)
+        return low_and_high(mixtures)
+
+    with pytest.raises(UserError, match="8 of 9 inputs could not be separated, see the lines above"):
+        run([*bad.values(), good], output_dir, watched)
+    assert separated == [(1, T)]  # the others did not come that far
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(errors) == len(bad)
     for line, (words, path) in zip(errors, bad.items(), strict=True):
+        assert line.startswith(f"error: {path}: ")
         assert words in line.replace(str(path), "")
-        assert str(path) in line
-    assert sorted(path.name for path in output_dir.iterdir()) == ["NaN_s1.wav", "good_s1.wav", "good_s2.wav"]
+    assert names_in(output_dir) == ["NaN_s1.wav", "good_s1.wav", "good_s2.wav"]
     assert old.read_text() == "of an earlier run"
 
 
-def test_tracks_of_one_file_appear_together_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "a.wav"
-    soundfile.write(path, signals(1)[0], MODEL_RATE)
-    (tmp_path / "a_s1.wav").write_text("old")
-    write_wav = separation.write_wav
+def test_what_the_network_raises_names_the_input_and_leaves_nothing(tmp_path, capsys):
+    def fails(_mixtures):
+        raise UserError("found no numbers")
 
-    def interrupted_at_the_second(target, *args):
-        if "a_s2" in target.name:
-            raise KeyboardInterrupt
-        write_wav(target, *args)
-
-    monkeypatch.setattr(separation, "write_wav", interrupted_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        run([path], tmp_path)
-    assert sorted(child.name for child in tmp_path.iterdir()) == ["a.wav", "a_s1.wav"]
-    assert (tmp_path / "a_s1.wav").read_text() == "old"
-
-
-def test_outputs_never_overwrite_an_input(tmp_path):
-    inputs = [tmp_path / "a.wav", tmp_path / "a_s2.wav"]
-    (tmp_path / "link").symlink_to(tmp_path)
-    for output_dir in (tmp_path, tmp_path / "link"):
-        with pytest.raises(UserError, match=r"a\.wav: its output .*a_s2\.wav is an input too"):
-            separation.plan_outputs(inputs, output_dir, 2)
-
-
-def test_outputs_never_overwrite_one_another(tmp_path):
-    inputs = [tmp_path / "x" / "a.wav", tmp_path / "y" / "a.flac"]
-    with pytest.raises(UserError, match=r"y/a\.flac: its output .*a_s1\.wav is also that of .*x/a\.wav"):
-        separation.plan_outputs(inputs, tmp_path / "out", 2)
-    assert not (tmp_path / "out").exists()
-
-
-def test_output_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"file: cannot be made \(File exists\), expected a folder"):
-        separation.plan_outputs([tmp_path / "a.wav"], tmp_path / "file", 2)
-
-
-# the real network
-
-SMALL = ModelConfig(num_filters=32, kernel_size=8, hidden_size=4, num_pairs=1, num_speakers=3, chunk_frames=16)
-
-
-@pytest.fixture(scope="module")
-def model_path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "small.ckpt"
-    checkpoint.save(path, Swave(SMALL).get_parameters(), Config(model=SMALL), {})
-    return path
-
-
-def test_the_program_separates_with_a_checkpoint(tmp_path, model_path, capsys):
-    lengths = {"long": 3001, "short": 5, "one": 1, "silent": 200}  # 5 and 1: below the encoder's window
-    for name, num_samples in lengths.items():
-        level = 0.0 if name == "silent" else 1.0
-        soundfile.write(tmp_path / f"{name}.wav", level * signals(1, num_samples)[0], MODEL_RATE)
-    inputs = [str(tmp_path / f"{name}.wav") for name in lengths]
-    separate.main([*inputs, "--model-path", str(model_path), "--output_dir", str(tmp_path / "out")])
-    for name, num_samples in lengths.items():
-        for speaker in (1, 2, 3):
-            samples, _ = read_audio(tmp_path / "out" / f"{name}_s{speaker}.wav")
-            assert samples.shape == (1, num_samples)
-            assert name != "silent" or not samples.any()
-    assert f"{tmp_path / 'long.wav'} -> {tmp_path / 'out' / 'long_s1.wav'}, " in capsys.readouterr().out
-
-
-class Diverged:
-    """A network that training has driven to NaN."""
-
-    def set_inputs(self, _shape):
-        pass
-
-    def __call__(self, mixtures):
-        return Tensor(np.full((1, 2, mixtures.shape[1]), np.nan, np.float32))
-
-
-def test_a_network_without_numbers_is_told(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(inference, "load_network", lambda _path: (Diverged(), Config()))
     soundfile.write(tmp_path / "a.wav", signals(1)[0], MODEL_RATE)
     with pytest.raises(UserError, match="1 of 1 inputs"):
-        separation.separate_files([tmp_path / "a.wav"], tmp_path / "x.ckpt", tmp_path / "out")
-    told = capsys.readouterr().err
-    expected = "x.ckpt: the network's output is NaN or infinite, expected finite weights"
-    assert f"error: {tmp_path / 'a.wav'}: {tmp_path / expected}" in told
+        run([tmp_path / "a.wav"], tmp_path / "out", fails)
+    assert f"error: {tmp_path / 'a.wav'}: found no numbers\n" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_missing_checkpoint_is_told_before_anything_is_written(tmp_path):
-    with pytest.raises(UserError, match=r"none\.ckpt: no such checkpoint"):
-        separation.separate_files([tmp_path / "a.wav"], tmp_path / "none.ckpt", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_a_rate_that_flac_cannot_store_is_told_before_the_network_works(tmp_path, capsys):
+    soundfile.write(tmp_path / "a.wav", signals(1)[0], 96001)
+    with pytest.raises(UserError, match="1 of 1 inputs"):
+        run([tmp_path / "a.wav"], tmp_path / "out", lambda _: pytest.fail("separated"), extension="flac")
+    assert "a.wav: found a sample rate of 96001 Hz, which flac cannot store" in capsys.readouterr().err
 
 
-def test_a_recording_beyond_the_memory_is_told():
-    day = 24 * 3600 * SMALL.sample_rate
-    with pytest.raises(UserError, match=r"found 86400000 s of audio .* expected at most about \d+ s with"):
-        inference.check_memory(1000 * day, SMALL)
-    inference.check_memory(60 * SMALL.sample_rate, SMALL)
+def test_a_file_that_changes_meanwhile_is_told(tmp_path, capsys):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, signals(1)[0], MODEL_RATE)
+
+    def overwritten(mixtures):
+        soundfile.write(path, signals(1)[0][:100], MODEL_RATE)
+        return low_and_high(mixtures)
+
+    with pytest.raises(UserError, match="1 of 1 inputs"):
+        run([path], tmp_path / "out", overwritten, residual=True)
+    assert f"error: {path}: found fewer samples than before" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac"])
+@pytest.mark.parametrize("stage", ["write", "close"])
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, OSError(28, "full")])
+def test_tracks_of_one_file_appear_together_or_not_at_all(tmp_path, monkeypatch, extension, stage, raised):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, signals(1)[0], MODEL_RATE)
+    old = tmp_path / f"a_s1.{extension}"
+    old.write_text("old")
+    sink = track_files._FlacSink if extension == "flac" else track_files._WavSink
+    method = {"write": "write", "close": "finish"}[stage]
+    original, calls = getattr(sink, method), []
+
+    def fails_at_the_second(self, *arguments):
+        calls.append(self)
+        if len(set(map(id, calls))) == 2:
+            raise raised
+        original(self, *arguments)
+
+    monkeypatch.setattr(sink, method, fails_at_the_second)
+    with pytest.raises((KeyboardInterrupt, UserError)):
+        run([path], tmp_path, extension=extension)
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["a.wav", old.name]
+    assert old.read_text() == "old"
+
+
+# several inputs
+
+
+def test_a_folder_keeps_its_structure(tmp_path):
+    for name in ("talk.wav", "day/talk.flac", "day/night/talk.ogg"):
+        (tmp_path / "rec" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "rec" / name, signals(1)[0], MODEL_RATE)
+    plan = plan_outputs(expand_inputs([str(tmp_path / "rec")])[0], tmp_path / "out", 2)
+    separation.separate_each(plan, tmp_path / "out", make_network())
+    assert names_in(tmp_path / "out") == sorted(
+        f"{folder}talk_s{number}.wav" for folder in ("", "day/", "day/night/") for number in (1, 2)
+    )
+
+
+def test_an_unusable_input_of_a_folder_leaves_no_folder(tmp_path):
+    (tmp_path / "rec" / "day").mkdir(parents=True)
+    (tmp_path / "rec" / "day" / "a.wav").touch()
+    plan = plan_outputs(expand_inputs([str(tmp_path / "rec")])[0], tmp_path / "out", 2)
+    with pytest.raises(UserError, match="1 of 1 inputs"):
+        separation.separate_each(plan, tmp_path / "out", make_network())
+    assert not list((tmp_path / "out").iterdir())

@@ -1,0 +1,192 @@
+"""`Separator` with a small network: files and arrays, the plain network, the example of the documentation."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from mindspore import Tensor, save_checkpoint
+
+from src import checkpoint, inference
+from src.audio import read_audio, resample
+from src.config import Config, ModelConfig
+from src.errors import UserError
+from src.gains import fit_gains
+from src.inference import load_separate
+from src.models.swave import Swave
+from src.separation import Separator
+from src.separation_passes import Network
+from src.stitching import Chunking
+
+ROOT = Path(__file__).parent.parent
+RATE = 8000
+SMALL = ModelConfig(num_filters=32, kernel_size=8, hidden_size=4, num_pairs=1, num_speakers=3, chunk_frames=16)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return 0.1 * np.random.default_rng(shape).standard_normal(shape)
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "small.ckpt"
+    checkpoint.save(path, Swave(SMALL).get_parameters(), Config(model=SMALL), {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def separator(model_path):
+    return Separator(model_path)
+
+
+@pytest.fixture(scope="module")
+def in_chunks(model_path):
+    return Separator(str(model_path), chunk_seconds=0.2, overlap_seconds=0.05, batch_size=2)
+
+
+def test_importing_loads_no_mindspore():
+    code = "import sys, src.separation; assert 'mindspore' not in sys.modules"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_one_chunk_is_the_plain_network_with_its_gains(separator, model_path):
+    mixture = noise(3000).astype(np.float32)
+    plain = load_separate(model_path)[0](mixture[np.newaxis])[0]
+    found = separator(mixture, sample_rate=RATE)
+    assert (found.shape, found.dtype) == ((3, 3000), np.float32)
+    np.testing.assert_allclose(found, fit_gains(plain, mixture)[:, np.newaxis] * plain, rtol=1e-5, atol=1e-7)
+
+
+def test_another_rate_is_the_plain_network_between_two_changes_of_rate(separator, model_path):
+    mixture = noise(20_000)
+    at_rate = resample(mixture, 44100, RATE).astype(np.float32)
+    plain = load_separate(model_path)[0](at_rate[np.newaxis])[0]
+    expected = resample(fit_gains(plain, at_rate)[:, np.newaxis] * plain, RATE, 44100, length=20_000)
+    np.testing.assert_allclose(separator(mixture, sample_rate=44100), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100])
+@pytest.mark.parametrize("chunks", [False, True])
+def test_a_path_and_its_samples_give_the_same_numbers(separator, in_chunks, tmp_path, rate, chunks):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(20_000, 2), rate, subtype="PCM_24")
+    samples, _ = soundfile.read(path, dtype="float32")  # exact for 24 bits
+    separate = in_chunks if chunks else separator
+    expected = separate(path)
+    np.testing.assert_array_equal(separate(str(path)), expected)
+    np.testing.assert_array_equal(separate(samples.T, rate), expected)
+    np.testing.assert_array_equal(separate(samples.T.astype(np.float64), sample_rate=np.int64(rate)), expected)
+
+
+@pytest.mark.parametrize(("extension", "step"), [("wav", 2**-15), ("flac", 2**-15)])
+def test_files_hold_the_same_tracks_rounded(in_chunks, tmp_path, extension, step):
+    soundfile.write(tmp_path / "a.wav", noise(9000), 16000)
+    paths = in_chunks.separate_file(tmp_path / "a.wav", tmp_path / "new" / "out", residual=True, format=extension)
+    assert paths == [tmp_path / "new" / "out" / f"a_{ending}.{extension}" for ending in ("s1", "s2", "s3", "residual")]
+    written = np.concatenate([read_audio(path)[0] for path in paths])
+    np.testing.assert_allclose(written[:3], in_chunks(tmp_path / "a.wav"), rtol=0, atol=0.5001 * step)
+    np.testing.assert_allclose(written.sum(axis=0), read_audio(tmp_path / "a.wav")[0][0], rtol=0, atol=2 * step)
+
+
+def test_an_array_is_never_changed(separator):
+    for samples in (noise(500), np.asfortranarray(noise(2, 500)), noise(1000)[::2]):
+        before = samples.copy()
+        samples.setflags(write=False)
+        separator(samples, sample_rate=RATE)
+        np.testing.assert_array_equal(samples, before)
+
+
+@pytest.mark.parametrize("num_samples", [1, 5, 7, 8])
+def test_less_than_a_window_of_the_network(separator, num_samples, capsys):
+    assert separator(noise(num_samples), sample_rate=RATE).shape == (3, num_samples)
+    assert ("expected more than one window" in capsys.readouterr().err) == (num_samples < 8)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        (np.zeros(0), RATE, r"found shape \(0,\), expected \[T\] or \[channels, T\] with T > 0"),
+        (np.zeros((44100, 2)), RATE, r"found shape \(44100, 2\), expected \[T\] or \[channels, T\]"),
+        (np.zeros((1, 2, 3)), RATE, r"found shape \(1, 2, 3\)"),
+        (np.zeros(9, np.int16), RATE, "found int16 samples, expected floating point with full scale at 1.0"),
+        (np.array([0.0, np.nan]), RATE, "found NaN or infinite samples"),
+        (np.array([0.0, 1e20]), RATE, r"found samples up to 1e\+20, expected them between -1 and 1"),
+        (np.zeros(9), None, "sample_rate: found None, expected that of the array, in whole Hz"),
+        (np.zeros(9), 0.5, "sample_rate: found 0.5, expected that of the array"),
+        (np.zeros(9), "8k", "sample_rate: found 8k, expected that of the array"),
+        (np.zeros(9), float("nan"), "sample_rate: found nan, expected that of the array"),
+        (np.zeros(9), 0, "found a sample rate of 0 Hz, expected 100 to 10000000"),
+        ("a.wav", RATE, "sample_rate: found 8000 beside a.wav, expected none: a file tells its own"),
+        ("none.wav", None, "none.wav: no such file"),
+        (["a.wav"], RATE, "samples, expected floating point"),
+    ],
+)
+def test_inputs_that_cannot_be_used(separator, samples, rate, message):
+    with pytest.raises(UserError, match=message) as caught:
+        separator(samples, sample_rate=rate)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"chunk_seconds": -1.0}, "chunk_seconds: found -1.0, expected seconds, or 0"),
+        ({"chunk_seconds": float("nan")}, "chunk_seconds: found nan"),
+        ({"overlap_seconds": 5.0}, "overlap_seconds: found 5.0, expected at most half of chunk_seconds, 4"),
+        ({"batch_size": 0}, "batch_size: found 0, expected at least 1"),
+        ({"device": "TPU"}, "device_target: found 'TPU', expected one of CPU, Ascend, GPU"),
+    ],
+)
+def test_settings_that_cannot_be(model_path, settings, message):
+    with pytest.raises(UserError, match=message):
+        Separator(model_path, **settings)
+
+
+def test_a_missing_checkpoint(tmp_path):
+    with pytest.raises(UserError, match=r"none\.ckpt: no such checkpoint"):
+        Separator(tmp_path / "none.ckpt")
+
+
+def test_a_checkpoint_of_another_kind(tmp_path):
+    path = tmp_path / "other.ckpt"
+    save_checkpoint([{"name": "weight", "data": Tensor([1.0])}], str(path), crc_check=True)
+    with pytest.raises(UserError, match=r"other\.ckpt: found no configuration in this checkpoint"):
+        Separator(path)
+
+
+def test_too_little_memory_suggests_shorter_chunks(separator, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", noise(5 * RATE), RATE)
+    monkeypatch.setattr(inference, "free_memory_bytes", lambda: 10_000_000)
+    message = (
+        r"a\.wav: found 5 s of audio to separate at once, expected at most about 2 s "
+        r"with 0\.0 GB of memory free: choose smaller --chunk_seconds or --batch_size"
+    )
+    with pytest.raises(UserError, match=message):
+        separator.separate_file(tmp_path / "a.wav", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+    in_pieces = Network(separator.network.separate, SMALL, Chunking(RATE // 2, RATE // 8))
+    monkeypatch.setattr(separator, "network", in_pieces)
+    assert separator(tmp_path / "a.wav").shape == (3, 5 * RATE)
+
+
+def test_a_recording_beyond_the_memory_is_told():
+    day = 24 * 3600 * SMALL.sample_rate
+    with pytest.raises(UserError, match=r"found 86400000 s of audio .* expected at most about \d+ s with"):
+        inference.check_memory(1000 * day, SMALL)
+    inference.check_memory(60 * SMALL.sample_rate, SMALL)
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "separator.md").read_text(), re.DOTALL)
+    two = ModelConfig(num_filters=32, kernel_size=8, hidden_size=4, num_pairs=1, chunk_frames=16)
+    checkpoint.save(tmp_path / "runs/demo/latest.ckpt", Swave(two).get_parameters(), Config(model=two), {})
+    soundfile.write(tmp_path / "talk.wav", noise(12_000), 16000)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    outputs = [f"separated/talk_{ending}.flac" for ending in ("s1", "s2", "residual")]
+    assert capsys.readouterr().out.splitlines() == ["(2, 12000)", "(2, 44100)", *outputs]
+    assert sorted(str(path) for path in Path("separated").iterdir()) == sorted(outputs)
