@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     prepare_environment()
     start(options.device_target, options.device_id)
     from src.evaluation import Request, evaluate  # loads mindspore, after the options are known to be right
-    from src.evaluation_table import format_summary
+    from src.scores.table import format_summary
 
     request = Request(
         options.model_path,

@@ -19,13 +19,13 @@ from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
 from benchmarks.conversations import Floats, converse, read_voices
-from src.alignment import Aligner, Order, search
 from src.command_line import OptionParser, run
 from src.config import CHUNK_SECONDS, OVERLAP_SECONDS
 from src.errors import UserError
 from src.runtime import prepare_environment, start
-from src.stitching import Chunk, Chunking, Separate, plan_chunks
-from src.voiceprint import Voices
+from src.stitching.alignment import Aligner, Order, search
+from src.stitching.chunks import Chunk, Chunking, Separate, plan_chunks
+from src.stitching.voiceprint import Voices
 
 SAMPLE_RATE = 8000
 LEAKAGE_DB = (0.0, 5.0, 10.0, 20.0)

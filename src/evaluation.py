@@ -1,7 +1,7 @@
 """Scores of a checkpoint on a test set: whole utterances, a table of all of them, and their means.
 
-The network runs in this process, the metrics in others (src/scoring.py). What is finished is kept, so that the same
-command goes on after an interruption.
+The network runs in this process, the metrics in others (src/scores/scoring.py). What is finished is kept, so that
+the same command goes on after an interruption.
 
 Letters in shapes: B batch, C sources, T samples.
 """
@@ -24,15 +24,15 @@ from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, ModelConfig
 from src.data.record_index import RecordIndex
 from src.data.records import RecordFile
 from src.errors import UserError
-from src.evaluation_examples import write_examples
-from src.evaluation_summary import summarize, to_row, write_results
 from src.inference import Floats, Separate, load_separate
-from src.perceptual import pesq_is_installed
 from src.processes import map_in_processes
 from src.runtime import usable_cores
-from src.scoring import Result, Separated, score_utterance
-from src.stitching import Chunking, plan_chunks, separate_in_chunks
-from src.unfinished import Key, Unfinished, unfinished_results
+from src.scores.examples import write_examples
+from src.scores.perceptual import pesq_is_installed
+from src.scores.scoring import Result, Separated, score_utterance
+from src.scores.summary import summarize, to_row, write_results
+from src.scores.unfinished import Key, Unfinished, unfinished_results
+from src.stitching.chunks import Chunking, plan_chunks, separate_in_chunks
 from src.version import code_version
 
 UNFINISHED = "evaluation.partial.jsonl"
@@ -176,7 +176,7 @@ def score_records(records: RecordFile, separation: Separation, unfinished: Unfin
         score_utterance,
         _separate(records, separation, batches, results),
         usable_cores() if in_processes else 1,
-        preload=("src.scoring", "pystoi", "fast_bss_eval"),
+        preload=("src.scores.scoring", "pystoi", "fast_bss_eval"),
         when_one_dies="a process that scores was killed (is the memory full?): the same command goes on from there",
     )
     with closing(scored), _Progress(seconds, results) as progress:

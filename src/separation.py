@@ -21,21 +21,21 @@ from src.audio import PathLike
 from src.audio_stream import ArraySource, FileSource, Source
 from src.config import CHUNK_SECONDS, OVERLAP_SECONDS
 from src.errors import UserError
-from src.hidden_folder import hidden_folder, put_in_place
-from src.input_report import InputReport
+from src.recordings.hidden_folder import hidden_folder, put_in_place
+from src.recordings.inputs import Input, Planned, expand_inputs, open_input, plan_outputs
+from src.recordings.passes import Network, OnProgress, no_progress, separated, with_residual
+from src.recordings.remarks import InputReport
+from src.recordings.screen import ProgressBar, Remarks, tell
+from src.recordings.track_files import Track, check_rate, choose_format, write_tracks
 from src.runtime import prepare_environment, start
-from src.separation_inputs import Input, Planned, expand_inputs, open_input, plan_outputs
-from src.separation_passes import Network, OnProgress, no_progress, separated, with_residual
-from src.separation_screen import ProgressBar, Remarks, tell
-from src.stitching import Chunking
-from src.track_files import Track, check_rate, choose_format, write_tracks
+from src.stitching.chunks import Chunking
 
 
 class Separator:
     """A trained network, ready to separate recordings of any length, at any sample rate.
 
-    Each track has one gain and sign for the whole recording, by the rule of `src.gains.fit_gains`. What a listener
-    should know of an input (it is clipped, silent, …) is told on standard error.
+    Each track has one gain and sign for the whole recording, by the rule of `src.stitching.gains.fit_gains`. What a
+    listener should know of an input (it is clipped, silent, …) is told on standard error.
     """
 
     def __init__(

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.signal import lfilter
 
 from src.config import ModelConfig
+from src.recordings.inputs import Input, plan_outputs
+from src.recordings.passes import Network
 from src.separation import separate_each
-from src.separation_inputs import Input, plan_outputs
-from src.separation_passes import Network
-from src.stitching import Chunking
+from src.stitching.chunks import Chunking
 
 MODEL_RATE = 8000
 WHOLE = Chunking()

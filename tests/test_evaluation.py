@@ -25,8 +25,8 @@ from src.evaluation import UNFINISHED, Request, Separation
 from src.inference import load_separate
 from src.metrics import score
 from src.models.swave import Swave
-from src.stitching import Chunking, separate_in_chunks
-from src.unfinished import unfinished_results
+from src.scores.unfinished import unfinished_results
+from src.stitching.chunks import Chunking, separate_in_chunks
 from tests import work
 from tests.synthetic import voice
 
@@ -411,7 +411,7 @@ def test_by_default_chunks_are_those_of_every_program(monkeypatch, tmp_path, dat
     requests = []
     summary = {"seen": True}
     monkeypatch.setattr(evaluation, "evaluate", lambda request: requests.append(request) or summary)
-    monkeypatch.setattr("src.evaluation_table.format_summary", str)
+    monkeypatch.setattr("src.scores.table.format_summary", str)
     evaluate.main(["--model_path", "a.ckpt", "--data-dir", str(data_dir)])
     assert requests == [Request(Path("a.ckpt"), data_dir / "test.mindrecord", Path("runs/evaluate"))]
     assert (requests[0].chunk_seconds, requests[0].overlap_seconds) == (8.0, 2.0)

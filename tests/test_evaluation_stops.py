@@ -27,7 +27,7 @@ from src.command_line import run
 
 def main(arguments):
     import src.evaluation as evaluation
-    from src.unfinished import Unfinished
+    from src.scores.unfinished import Unfinished
     evaluation.SECONDS_FOR_PROCESSES = 0.0
     os.sched_getaffinity = lambda _: {0, 1}
     keep, kept = Unfinished.append, []

@@ -220,7 +220,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_behind(tmp_path, model_path)
 PEAK = """
 import sys
 from pathlib import Path
-from src.stitching import Chunking
+from src.stitching.chunks import Chunking
 from tests.separation_stand_ins import run
 run([Path(sys.argv[1])], Path(sys.argv[2]), chunking=Chunking.from_seconds(8, 2, 8000), residual=True)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

@@ -9,12 +9,13 @@ import pytest
 import soundfile
 from scipy.signal import lfilter
 
-from src import separation, track_files
+from src import separation
 from src.audio import read_audio
 from src.errors import UserError
-from src.separation_inputs import expand_inputs, plan_outputs
-from src.separation_screen import ProgressBar
-from src.stitching import Chunking
+from src.recordings import track_files
+from src.recordings.inputs import expand_inputs, plan_outputs
+from src.recordings.screen import ProgressBar
+from src.stitching.chunks import Chunking
 from tests.separation_stand_ins import MODEL_RATE, low_and_high, make_network, run, split_in_two
 
 T = 4000

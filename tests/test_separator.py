@@ -14,12 +14,12 @@ from src import checkpoint, inference
 from src.audio import read_audio, resample
 from src.config import Config, ModelConfig
 from src.errors import UserError
-from src.gains import fit_gains
 from src.inference import load_separate
 from src.models.swave import Swave
+from src.recordings.passes import Network
 from src.separation import Separator
-from src.separation_passes import Network
-from src.stitching import Chunking
+from src.stitching.chunks import Chunking
+from src.stitching.gains import fit_gains
 
 ROOT = Path(__file__).parent.parent
 RATE = 8000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from src import gains
+from src.stitching import gains
 
 T = 4000
 

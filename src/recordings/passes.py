@@ -1,9 +1,9 @@
 """One recording of any length through a network: in, separated, out again, each pass from disk to disk.
 
 Pass 0 reads the input, averages its channels and brings it to the network's rate. Pass 1 separates that in chunks
-and sums what `src.gains` needs for one gain and sign a track. Pass 2 scales the tracks and brings them back to the
-input's rate and length. Between the passes everything lies in temporary files, so the memory needed does not depend
-on the recording's length.
+and sums what `src.stitching.gains` needs for one gain and sign a track. Pass 2 scales the tracks and brings them back
+to the input's rate and length. Between the passes everything lies in temporary files, so the memory needed does not
+depend on the recording's length.
 
 Letters in shapes: C tracks, T samples at the input's rate, T' at the network's, t samples of a block.
 """
@@ -20,9 +20,9 @@ from src.audio import resampled_length
 from src.audio_stream import SampleFile, Source, block_length, fitted, resampled
 from src.config import ModelConfig
 from src.errors import UserError
-from src.gains import gains_from_products
-from src.input_report import LARGEST_SAMPLE, InputReport, Meter
-from src.stitching import Chunking, Separate, separate_in_chunks
+from src.recordings.remarks import LARGEST_SAMPLE, InputReport, Meter
+from src.stitching.chunks import Chunking, Separate, separate_in_chunks
+from src.stitching.gains import gains_from_products
 
 Floats = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from src.errors import UserError
-from src.scoring import Result
+from src.scores.scoring import Result
 
 Key = dict[str, Any]  # what the results depend on, in values that JSON has
 

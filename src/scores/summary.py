@@ -18,9 +18,9 @@ from src.audio import written_aside
 from src.data.record_index import RecordIndex
 from src.errors import UserError
 from src.metrics import bootstrap_interval
-from src.perceptual import BAND_NAMES, PESQ_BANDS, why_no_pesq
-from src.scoring import METRICS, Result
-from src.stitching import Chunking
+from src.scores.perceptual import BAND_NAMES, PESQ_BANDS, why_no_pesq
+from src.scores.scoring import METRICS, Result
+from src.stitching.chunks import Chunking
 
 PER_UTTERANCE = "per_utterance.csv"
 SUMMARY = "metrics.json"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from src.config import ModelConfig
-from src.input_report import InputReport, Meter, find_notes, find_warnings
+from src.recordings.remarks import InputReport, Meter, find_notes, find_warnings
 
 MODEL = ModelConfig(sample_rate=8000, kernel_size=8)
 FINE = InputReport(80000, 8000, 1, "PCM_16", 0.05, 0)

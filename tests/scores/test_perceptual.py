@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pystoi import stoi as pystoi
 
-from src import perceptual
+from src.scores import perceptual
 from tests.synthetic import voice
 
 needs_pesq = pytest.mark.skipif(not perceptual.pesq_is_installed(), reason="pip install pesq")

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from src.command_line import raise_if_interrupted
 from src.config import ModelConfig
-from src.input_report import InputReport, find_notes, find_warnings
+from src.recordings.remarks import InputReport, find_notes, find_warnings
 
 
 class Remarks:

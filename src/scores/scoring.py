@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from src import perceptual
 from src.metrics import best_permutation, is_silent, score, si_snr
+from src.scores import perceptual
 
 Floats = NDArray[np.float32]
 Values = list[float | None]  # one a source; None where the metric has no answer

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from src.errors import UserError
-from src.separation_inputs import EXTENSIONS, Input, expand_inputs, open_input, plan_outputs
+from src.recordings.inputs import EXTENSIONS, Input, expand_inputs, open_input, plan_outputs
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from src import evaluation_summary as module
 from src.data.record_index import RecordIndex
 from src.errors import UserError
-from src.evaluation_summary import groups, summarize, to_row, write_results
 from src.metrics import bootstrap_interval
-from src.scoring import METRICS, Result
-from src.stitching import Chunking
+from src.scores import summary as module
+from src.scores.scoring import METRICS, Result
+from src.scores.summary import groups, summarize, to_row, write_results
+from src.stitching.chunks import Chunking
 
 RATE = 8000
 SECONDS = (2.0, 3.0, 5.0, 9.99, 10.0, 60.0)

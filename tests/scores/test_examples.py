@@ -1,15 +1,14 @@
 """Which utterances a report lets one hear, and how their tracks come to it."""
 
-import sys
-from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from src.evaluation_examples import choose_examples, to_scale, write_examples
-from src.scoring import Result
+from src.report import page as page_module
+from src.scores.examples import choose_examples, to_scale, write_examples
+from src.scores.scoring import Result
 from tests.synthetic import voice
 
 
@@ -58,17 +57,6 @@ def test_tracks_come_into_the_references_order_gain_and_sign(audio):
     np.testing.assert_allclose(scaled, audio[0, 1:], atol=1e-4)
 
 
-@dataclass(frozen=True)
-class Case:
-    title: str
-    id: str
-    sample_rate: int
-    mixture: np.ndarray
-    references: np.ndarray
-    estimates: np.ndarray
-    row: dict[str, str]
-
-
 def test_the_report_gets_cases_of_the_right_utterances(audio, tmp_path, monkeypatch, capsys):
     got: list[Any] = []
 
@@ -76,9 +64,7 @@ def test_the_report_gets_cases_of_the_right_utterances(audio, tmp_path, monkeypa
         got.extend([folder, summary, rows, cases])
         return folder / "index.html"
 
-    report = ModuleType("src.report")
-    report.Case, report.write_report = Case, write_report
-    monkeypatch.setitem(sys.modules, "src.report", report)
+    monkeypatch.setattr(page_module, "write_report", write_report)
     sources_of = {mixture.tobytes(): sources for mixture, *sources in audio}
     records = SimpleNamespace(
         index=SimpleNamespace(ids=("u0", "u1"), sample_rate=8000), read=lambda order: iter(audio[list(order)])

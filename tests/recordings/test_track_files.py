@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from src.errors import UserError
-from src.track_files import (
+from src.recordings.track_files import (
     FLOAT_WAV,
     Track,
     TrackFile,
@@ -106,7 +106,7 @@ def test_a_full_disk_is_told_with_the_final_name(tmp_path, form, limit):
 import numpy as np
 from pathlib import Path
 from src.errors import UserError
-from src.track_files import Track, TrackFile, TrackFormat
+from src.recordings.track_files import Track, TrackFile, TrackFormat
 samples = np.random.default_rng(0).uniform(-1, 0.99, 15_000)
 track = Track(Path("final", "a_s1"), Path({str(tmp_path)!r}), {form!r})
 try:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.data.record_index import RecordIndex
-from src.gains import fit_gains
 from src.metrics import best_permutation
-from src.scoring import Result
+from src.scores.scoring import Result
+from src.stitching.gains import fit_gains
 
 Floats = NDArray[np.float32]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.evaluation_table import MOST_GROUPS, format_summary
+from src.scores.table import MOST_GROUPS, format_summary
 
 
 def group(count, gain, interval=None):

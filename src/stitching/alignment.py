@@ -4,7 +4,7 @@ A network gives the speakers of every chunk in an order of its own. Two things t
 
 - the overlap: what neighbours share was separated twice, and the same person's two versions resemble each other;
 - the voice: where the overlap is silent, or a person pauses for longer than a chunk, a track is compared with what
-  each speaker sounded like so far (src/voiceprint.py).
+  each speaker sounded like so far (src/stitching/voiceprint.py).
 
 Both are log likelihoods, and the orders of all chunks are chosen together. So what is heard late can correct what
 was guessed early, from a word at the end of a chunk for instance.
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from src.voiceprint import Listener, SpeakerModel, Voices
+from src.stitching.voiceprint import Listener, SpeakerModel, Voices
 
 Floats = NDArray[np.float64]
 Order = NDArray[np.int64]  # [C]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from src.errors import UserError
-from src.hidden_folder import hidden_folder, put_in_place
+from src.recordings.hidden_folder import hidden_folder, put_in_place
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, UserError("x"), None])

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src import perceptual, scoring
 from src.metrics import score
-from src.scoring import METRICS, Result, Separated, score_utterance
+from src.scores import perceptual, scoring
+from src.scores.scoring import METRICS, Result, Separated, score_utterance
 from tests.synthetic import voice
 
 RATE = 8000
@@ -111,7 +111,7 @@ def test_results_survive_json_to_the_bit(audio, tracks):
 
 
 def test_workers_load_no_mindspore():
-    program = "import sys, evaluate, src.scoring, src.processes; print('mindspore' in sys.modules)"
+    program = "import sys, evaluate, src.scores.scoring, src.processes; print('mindspore' in sys.modules)"
     root = Path(scoring.__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 from src.audio import make_folder
 from src.audio_stream import FileSource
 from src.errors import UserError
-from src.track_files import FORMATS
+from src.recordings.track_files import FORMATS
 
 STANDARD_INPUT = "-"
 HEADER_BYTES = 4096  # more than the header of a wav file that a program writes to a pipe

@@ -2,7 +2,7 @@
 
 Each chunk goes through the network alone, with its neighbours' samples on both sides as context. In the middle of
 what two chunks share, one fades into the other; the rest of the shared part only serves to see which track of the
-one continues which of the other (src/alignment.py).
+one continues which of the other (src/stitching/alignment.py).
 
 Letters in shapes: B chunks, C speakers, T samples, M samples of a chunk, V samples that neighbours share.
 """
@@ -16,9 +16,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from src.alignment import Aligner, Alignment
 from src.audio_stream import SampleFile
 from src.errors import UserError
+from src.stitching.alignment import Aligner, Alignment
 
 Floats = NDArray[np.float32]
 Separate = Callable[[Floats], Floats]  # mixtures [B, T] -> tracks [B, C, T], any order, gain and sign

@@ -6,8 +6,8 @@ import resource
 import pytest
 
 from src.errors import UserError
-from src.scoring import Result
-from src.unfinished import unfinished_results
+from src.scores.scoring import Result
+from src.scores.unfinished import unfinished_results
 
 KEY = {"checkpoint": "abc", "batch_size": 1, "compare_whole": False}
 RESULTS = [

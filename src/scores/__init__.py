@@ -1,0 +1,1 @@
+"""What an evaluation says of each utterance and of all: scores, tables, groups, examples."""
