@@ -20,7 +20,7 @@ from src.recordings.track_files import (
     write_tracks,
 )
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 RATE = 8000
 WAV, FLAC = TrackFormat("wav", "PCM_16"), TrackFormat("flac", "PCM_16")
 

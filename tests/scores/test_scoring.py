@@ -112,6 +112,6 @@ def test_results_survive_json_to_the_bit(audio, tracks):
 
 def test_workers_load_no_mindspore():
     program = "import sys, evaluate, src.scores.scoring, src.processes; print('mindspore' in sys.modules)"
-    root = Path(scoring.__file__).parent.parent
+    root = Path(scoring.__file__).parent.parent.parent
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
