@@ -18,8 +18,8 @@ from src.errors import UserError
 T = TypeVar("T")
 
 # Of inference, for every program and exported network alike: how a long recording is cut, in seconds.
-CHUNK_SECONDS = 8.0
-OVERLAP_SECONDS = 2.0
+CHUNK_SECONDS = 16.0
+OVERLAP_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
