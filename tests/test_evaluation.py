@@ -15,7 +15,7 @@ from scipy.signal import lfilter
 import evaluate
 from src import checkpoint, evaluation
 from src.audio import from_pcm16, to_pcm16
-from src.config import Config, ModelConfig
+from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, Config, ModelConfig
 from src.data.loading import Loaded
 from src.data.manifest import Manifest, Utterance
 from src.data.records import RecordFile, record_writer
@@ -414,7 +414,7 @@ def test_by_default_chunks_are_those_of_every_program(monkeypatch, tmp_path, dat
     monkeypatch.setattr("src.scores.table.format_summary", str)
     evaluate.main(["--model_path", "a.ckpt", "--data-dir", str(data_dir)])
     assert requests == [Request(Path("a.ckpt"), data_dir / "test.mindrecord", Path("runs/evaluate"))]
-    assert (requests[0].chunk_seconds, requests[0].overlap_seconds) == (8.0, 2.0)
+    assert (requests[0].chunk_seconds, requests[0].overlap_seconds) == (CHUNK_SECONDS, OVERLAP_SECONDS)
 
 
 # mistakes

@@ -118,7 +118,7 @@ def test_nothing_to_do_is_told_without_a_network(tmp_path, capsys):
     ("options", "message"),
     [
         (["--chunk_seconds", "-3"], "chunk_seconds: found -3.0, expected seconds, or 0"),
-        (["--overlap_seconds", "5"], "overlap_seconds: found 5.0, expected at most half of chunk_seconds, 4"),
+        (["--overlap_seconds", "9"], "overlap_seconds: found 9.0, expected at most half of chunk_seconds, 8"),
         (["--batch_size", "0"], "batch_size: found 0, expected at least 1"),
         (["--device", "TPU"], "device_target: found 'TPU'"),
         (["--model_path", "none.ckpt"], "none.ckpt: no such checkpoint"),

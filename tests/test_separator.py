@@ -136,7 +136,7 @@ def test_inputs_that_cannot_be_used(separator, samples, rate, message):
     [
         ({"chunk_seconds": -1.0}, "chunk_seconds: found -1.0, expected seconds, or 0"),
         ({"chunk_seconds": float("nan")}, "chunk_seconds: found nan"),
-        ({"overlap_seconds": 5.0}, "overlap_seconds: found 5.0, expected at most half of chunk_seconds, 4"),
+        ({"overlap_seconds": 9.0}, "overlap_seconds: found 9.0, expected at most half of chunk_seconds, 8"),
         ({"batch_size": 0}, "batch_size: found 0, expected at least 1"),
         ({"device": "TPU"}, "device_target: found 'TPU', expected one of CPU, Ascend, GPU"),
     ],

@@ -28,7 +28,7 @@ Order = NDArray[np.int64]  # [C]
 
 OVERLAP_WEIGHT = 100.0  # log likelihood of an overlap that agrees in full, against one that has nothing in common
 QUIET = 0.01  # of the recording's mean power: overlaps below say little
-SAME_SIGN = 0.5  # correlation of two versions of a track from which on their signs are compared
+SAME_SIGN = 0.8  # correlation of two versions of a track from which on their signs are compared
 ROUNDS = 20  # at most; three are the rule
 ALL_ORDERS_UP_TO = 5  # tracks: 120 orders
 
