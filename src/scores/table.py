@@ -63,6 +63,8 @@ def _chunks(chunking: dict[str, Any]) -> list[str]:
     """How many utterances were cut, and what that has cost."""
     if not chunking["chunk_seconds"]:
         return ["", f"all {chunking['num_all']} utterances were separated whole"]
+    if not chunking["num_longer"]:
+        return ["", f"no utterance is longer than a chunk of {chunking['chunk_seconds']:g} s: all were separated whole"]
     lines = [
         "",
         f"{chunking['num_longer']} of {chunking['num_all']} utterances are longer than a chunk of "

@@ -84,6 +84,8 @@ def test_how_many_were_longer_than_a_chunk(summary):
         "12 of 3000 utterances are longer than a chunk of 8 s, and were separated in chunks\n"
         "3000 utterances scored, 0 not\n"
     ) in format_summary(summary)
+    summary["chunking"]["num_longer"] = 0
+    assert "\nno utterance is longer than a chunk of 8 s: all were separated whole\n" in format_summary(summary)
     summary["chunking"]["chunk_seconds"] = 0.0
     assert "\nall 3000 utterances were separated whole\n" in format_summary(summary)
 
