@@ -28,7 +28,7 @@ Order = NDArray[np.int64]  # [C]
 
 OVERLAP_WEIGHT = 100.0  # log likelihood of an overlap that agrees in full, against one that has nothing in common
 QUIET = 0.01  # of the recording's mean power: overlaps below say little
-SAME_SIGN = 0.8  # correlation of two versions of a track from which on their signs are compared
+SAME_SIGN = 0.5  # correlation of two versions of a track from which on their signs are compared
 ROUNDS = 20  # at most; three are the rule
 ALL_ORDERS_UP_TO = 5  # tracks: 120 orders
 
@@ -50,11 +50,13 @@ class Overlap:
     energies: Floats  # [C]
     num_samples: int
 
-    @property
-    def correlations(self) -> Floats:
-        """[C before, C], -1 to 1; 0 where one of the two is silent."""
+    def correlations(self, mean_power: float) -> Floats:
+        """[C before, C], -1 to 1, and near 0 where a track is nearly silent: what it holds there has no sign.
+
+        `mean_power` as for `agreement`.
+        """
         norms = np.sqrt(np.outer(self.energies_before, self.energies))
-        return np.divide(self.products, norms, out=np.zeros_like(norms), where=norms > 0)
+        return np.asarray(self.products / (norms + QUIET * mean_power * self.num_samples + 1e-30))
 
     def agreement(self, mean_power: float) -> Floats:
         """[C before, C], whose sum over the right pairs is near 1: how much of the energy they have in common.
@@ -102,13 +104,16 @@ class Aligner:
     def result(self) -> Alignment:
         """The alignment of all chunks so far."""
         orders = search(*self.evidence())
-        return Alignment(orders, find_signs(orders, self._overlaps))
+        return Alignment(orders, find_signs(orders, self._overlaps, self._mean_power()))
 
     def evidence(self) -> tuple[list[Floats], list[Voices]]:
         """What `search` takes."""
-        mean_power = self._energy / max(self._num_samples, 1)
+        mean_power = self._mean_power()
         agreements = [overlap.agreement(mean_power) for overlap in self._overlaps]
         return agreements, self._listener.comparable(self._voices)
+
+    def _mean_power(self) -> float:
+        return self._energy / max(self._num_samples, 1)
 
 
 def compare(before: Floats, tracks: Floats) -> Overlap:
@@ -208,11 +213,11 @@ def _all_orders(num_tracks: int) -> NDArray[np.int64]:
     return np.array(list(itertools.permutations(range(num_tracks))))
 
 
-def find_signs(orders: list[Order], overlaps: list[Overlap]) -> list[NDArray[np.float32]]:
+def find_signs(orders: list[Order], overlaps: list[Overlap], mean_power: float) -> list[NDArray[np.float32]]:
     """1 or -1 for every chunk and track [C], so that no track turns upside down where it clearly goes on."""
     signs = [np.ones(len(orders[0]), np.float32)]
     for before, order, overlap in zip(orders, orders[1:], overlaps, strict=False):
-        correlation = overlap.correlations[before, order]
+        correlation = overlap.correlations(mean_power)[before, order]
         turned = np.where(correlation < -SAME_SIGN, -1, 1)
         signs.append((signs[-1] * turned).astype(np.float32))
     return signs
