@@ -61,8 +61,7 @@ def real_network(sources: Floats, separate: Separate) -> Separated:
     def separated(chunk: Chunk) -> tuple[Floats, Order]:
         tracks = separate(mixture[np.newaxis, chunk.start : chunk.stop])[0]
         used = slice(chunk.use_start - chunk.start, chunk.use_stop - chunk.start)
-        parts = tracks[:, used] / (np.linalg.norm(tracks[:, used]) + 1e-12)
-        held = np.square(parts @ sources[:, chunk.use_start : chunk.use_stop].T)  # [tracks, persons]
+        held = np.square(tracks[:, used] @ sources[:, chunk.use_start : chunk.use_stop].T)  # [tracks, persons]
         return tracks, linear_sum_assignment(held, maximize=True)[1]
 
     return separated
@@ -74,7 +73,7 @@ def audible(sources: Floats, chunks: Sequence[Chunk], sample_rate: int) -> NDArr
     whole = sources.shape[1] // frame * frame
     powers = np.square(sources[:, :whole]).reshape(len(sources), -1, frame).mean(axis=2)
     talks = powers > 0
-    means = powers.sum(axis=1) / talks.sum(axis=1)
+    means = powers.sum(axis=1) / np.maximum(talks.sum(axis=1), 1)
     loud = powers > AUDIBLE_SHARE * means[:, np.newaxis]
     parts = [loud[:, chunk.use_start // frame : chunk.use_stop // frame].sum(axis=1) for chunk in chunks]
     return np.array(parts) * FRAME_SECONDS >= AUDIBLE_SECONDS

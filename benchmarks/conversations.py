@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.audio import read_mono
+from src.errors import UserError
 
 Floats = NDArray[np.float32]
 
@@ -21,7 +22,10 @@ LEVELS_DB = (-33.0, -25.0)  # RMS of a person's speech in full scale, one for a 
 
 
 def read_voices(persons: Sequence[Path], sample_rate: int, at_most: int = 80) -> list[list[Floats]]:
-    """The utterances of each person, from a folder of audio files each."""
+    """The utterances of each person, from a folder of flac files each. Raises `UserError` where there are none."""
+    for person in persons:
+        if not any(person.glob("*.flac")):
+            raise UserError(f"{person}: found no .flac files, expected the utterances of a person")
     return [[read_mono(path, sample_rate) for path in sorted(person.glob("*.flac"))[:at_most]] for person in persons]
 
 

@@ -27,9 +27,10 @@ Floats = NDArray[np.float64]
 Order = NDArray[np.int64]  # [C]
 
 OVERLAP_WEIGHT = 100.0  # log likelihood of an overlap that agrees in full, against one that has nothing in common
-QUIET = 0.01  # of the recording's mean power: overlaps below say little
+QUIET = 0.01  # of the mean power of all tracks together: overlaps below say little
 SAME_SIGN = 0.5  # correlation of two versions of a track from which on their signs are compared
 ROUNDS = 20  # at most; three are the rule
+LEAST_GAIN = 1e-6  # of log likelihood: less is rounding
 ALL_ORDERS_UP_TO = 5  # tracks: 120 orders
 
 
@@ -63,6 +64,7 @@ class Overlap:
 
         Minimizing the squared difference of the two versions is maximizing this. Inner products, and not
         correlations: where one person talks, all tracks hold her voice, and only the levels tell which is hers.
+        `mean_power` is that of all tracks together, over the whole recording: a nearly silent overlap says little.
         """
         energy = 0.5 * (self.energies_before.sum() + self.energies.sum())
         return np.asarray(np.abs(self.products) / (energy + QUIET * mean_power * self.num_samples + 1e-30))
@@ -127,17 +129,19 @@ def search(agreements: Sequence[Floats], voices: Sequence[Voices]) -> list[Order
     """Orders [C] of all chunks with a high log likelihood, the first chunk's as it is.
 
     First every chunk takes the order that fits what came before. Then, as long as that is better, all orders are
-    chosen anew at once (dynamic programming), each chunk's voices compared with those of all other chunks.
+    chosen anew at once (dynamic programming), each chunk's voices compared with those of all other chunks; and two
+    speakers are exchanged from some chunk on.
 
     Args:
         agreements: [C before, C] of every chunk but the first, as `Overlap.agreement` gives them.
         voices: of every chunk, comparable with each other.
     """
     links = [OVERLAP_WEIGHT * agreement for agreement in agreements]
-    orders = _one_after_the_other(links, voices)
+    orders = _with_exchanges(links, voices, _one_after_the_other(links, voices))
     best = log_likelihood(links, voices, orders)
     for _ in range(ROUNDS):
         others = _all_at_once(links, _evidence_of_others(voices, orders), orders)
+        others = _with_exchanges(links, voices, others)
         likelihood = log_likelihood(links, voices, others)
         if likelihood <= best:
             break
@@ -206,6 +210,36 @@ def _candidates(num_tracks: int, evidence: Floats, order: Order) -> NDArray[np.i
         exchanges[-1][[first, second]] = second, first
     starts = np.stack([order, linear_sum_assignment(evidence, maximize=True)[1]])
     return np.asarray(np.concatenate([start[np.stack(exchanges)] for start in starts]))
+
+
+def _with_exchanges(links: Sequence[Floats], voices: Sequence[Voices], orders: list[Order]) -> list[Order]:
+    """Two speakers exchanged from some chunk on, the best two and the best chunk, as long as that is better.
+
+    Chunk by chunk this looks no better, where half of the recording says one thing and half the other: the two
+    halves would both take the other's order, and contradict each other as before.
+    """
+    while links:
+        joined = _joined(links, voices, orders)
+        kept = np.diagonal(joined, axis1=1, axis2=2)  # [chunks - 1, C]
+        gains = joined + joined.swapaxes(1, 2) - kept[:, np.newaxis, :] - kept[:, :, np.newaxis]
+        place, one, other = np.unravel_index(gains.argmax(), gains.shape)
+        if gains[place, one, other] < LEAST_GAIN:
+            break
+        exchange = np.arange(len(orders[0]))
+        exchange[[one, other]] = other, one
+        orders = orders[: place + 1] + [order[exchange] for order in orders[place + 1 :]]
+    return orders
+
+
+def _joined(links: Sequence[Floats], voices: Sequence[Voices], orders: Sequence[Order]) -> Floats:
+    """[chunks - 1, C, C]: log likelihood of who was speaker c up to a chunk being speaker d from the next one on."""
+    ordered = [voice.of(order) for voice, order in zip(voices, orders, strict=True)]
+    precisions = np.array([voice.precisions for voice in ordered])  # [chunks, C]
+    weighted = precisions[:, :, np.newaxis] * [voice.means for voice in ordered]  # [chunks, C, D]
+    past = SpeakerModel(precisions.cumsum(axis=0)[:-1], weighted.cumsum(axis=0)[:-1])
+    future = SpeakerModel(precisions[::-1].cumsum(axis=0)[-2::-1], weighted[::-1].cumsum(axis=0)[-2::-1])
+    steps = [link[np.ix_(before, after)] for link, before, after in zip(links, orders, orders[1:], strict=False)]
+    return np.array(steps) + past.joint_log_likelihoods(future)
 
 
 @functools.cache

@@ -49,7 +49,7 @@ class Chunking:
     def from_seconds(cls, chunk_seconds: float, overlap_seconds: float, sample_rate: int) -> "Chunking":
         """Check and convert what a user gave. Raises `UserError` unless 0 <= overlap <= chunk / 2."""
         for name, seconds in (("chunk_seconds", chunk_seconds), ("overlap_seconds", overlap_seconds)):
-            if not (math.isfinite(seconds) and seconds >= 0):
+            if not (math.isfinite(seconds * sample_rate) and seconds >= 0):
                 raise UserError(f"{name}: found {seconds}, expected seconds, or 0")
         if chunk_seconds and overlap_seconds > chunk_seconds / 2:
             raise UserError(

@@ -106,8 +106,8 @@ def _loudest_other(powers: Floats) -> Floats:
 def mel_bands(sample_rate: int, frame: int) -> Floats:
     """Triangular bands over the bins of a frame's spectrum, evenly spaced on the mel scale: [bands, frame // 2 + 1].
 
-    Bands that no bin falls into, or that are above half the rate, are left out. The mel scale is O'Shaughnessy's
-    (1987): 2595 log10(1 + f / 700 Hz).
+    Where the rate is low the highest band ends just below half of it, and bands that no bin falls into are left out.
+    The mel scale is O'Shaughnessy's (1987): 2595 log10(1 + f / 700 Hz).
     """
     highest = min(HIGHEST_HZ, 0.475 * sample_rate)
     low, high = 2595 * np.log10(1 + np.array([LOWEST_HZ, highest]) / 700)
@@ -128,8 +128,8 @@ def _precisions(num_frames: NDArray[np.int64]) -> Floats:
 class SpeakerModel:
     """What is known of the speakers' voices."""
 
-    precisions: Floats  # [C], summed over the chunks
-    weighted: Floats  # [C, D], means times precisions, summed
+    precisions: Floats  # [..., C], summed over the chunks
+    weighted: Floats  # [..., C, D], means times precisions, summed
 
     @classmethod
     def new(cls, like: Voices) -> "SpeakerModel":
@@ -163,3 +163,18 @@ class SpeakerModel:
         size = voices.means.shape[1]
         ratios = 0.5 * (size * np.log(wide / spread) - distances / spread + lengths / wide)
         return np.where(heard, ratios, 0.0)
+
+    def joint_log_likelihoods(self, other: "SpeakerModel") -> Floats:
+        """[..., C, C]: all that was heard of speaker c here and of speaker d there, being one person's.
+
+        For a person's weighted sum s of precision q in D dimensions, the integral over her mean is
+        v |s|^2 / 2 - D log(1 + PERSON_VARIANCE q) / 2, with v = 1 / (q + 1 / PERSON_VARIANCE), but for a term that
+        is the same whoever the voices are ascribed to.
+        """
+        precisions = self.precisions[..., :, np.newaxis] + other.precisions[..., np.newaxis, :]
+        products = self.weighted @ other.weighted.swapaxes(-1, -2)  # [..., C, C]
+        squares = np.square(self.weighted).sum(axis=-1)[..., :, np.newaxis] + 2 * products
+        squares = squares + np.square(other.weighted).sum(axis=-1)[..., np.newaxis, :]
+        size = self.weighted.shape[-1]
+        known = 1 / (precisions + 1 / PERSON_VARIANCE)
+        return np.asarray(0.5 * (known * squares - size * np.log1p(PERSON_VARIANCE * precisions)))
