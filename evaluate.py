@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="longer utterances are separated in chunks; 0: all are separated at once (%(default)s)",
     )
     parser.add_argument(
-        "--overlap_seconds", type=float, default=OVERLAP_SECONDS, help="that neighbouring chunks share (%(default)s)"
+        "--overlap_seconds",
+        type=float,
+        help=f"that neighbouring chunks share ({OVERLAP_SECONDS}, or a quarter of shorter chunks)",
     )
     parser.add_argument(
         "--compare_whole", action="store_true", help="separate those longer ones whole as well, and compare"

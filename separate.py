@@ -10,6 +10,7 @@ input, of any length, at any sample rate and number of channels, which are avera
 chosen so that the tracks' sum fits the recording best. The tracks of a folder keep its structure.
 """
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,8 +39,8 @@ def make_parser() -> OptionParser:
     parser.add_argument(
         "--overlap_seconds",
         type=float,
-        default=OVERLAP_SECONDS,
-        help="what neighbouring chunks share at least, at most half of a chunk (%(default)s)",
+        default=None,
+        help=f"what neighbouring chunks share at least ({OVERLAP_SECONDS}, or a quarter of shorter chunks)",
     )
     parser.add_argument("--batch_size", type=int, default=1, help="chunks separated at once (%(default)s)")
     parser.add_argument("--device_target", "--device", default="CPU", help="CPU, Ascend or GPU (%(default)s)")
@@ -50,7 +51,8 @@ def make_parser() -> OptionParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the options and separate."""
     options = make_parser().parse_args(argv)
-    sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text; stderr is so already
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text; stderr is so already
     prepare_environment()
     stop_when_terminated()
     from src.separation import separate_files  # loads numpy, after the environment is prepared

@@ -70,7 +70,7 @@ def make_folder(path: PathLike) -> None:
 
 
 def _check_is_file(path: Path, name: str) -> None:
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 (`Path.exists` raises where a name is too long)
         raise UserError(f"{name}: no such file, expected an audio file")
     if not path.is_file():
         raise UserError(f"{name}: found a folder or a device, expected an audio file")

@@ -1,6 +1,7 @@
 """What every entry script shares: option spelling, one-line errors, Ctrl-C."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -52,6 +53,7 @@ def run(
 
     0: done; 2: a `UserError`, printed as one line; 130: interrupted with Ctrl-C.
     """
+    _open_missing_streams()
     _forward_interrupts()
     try:
         main(None)
@@ -64,6 +66,13 @@ def run(
     finally:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Ctrl-C has nothing left to stop while the program ends
     raise SystemExit(0)
+
+
+def _open_missing_streams() -> None:
+    """Where the shell closed them (`>&-`) Python has None, which few programs expect."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 (open to the end)
 
 
 def raise_if_interrupted() -> None:

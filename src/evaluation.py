@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from src.audio import make_folder
 from src.command_line import raise_if_interrupted
-from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, ModelConfig
+from src.config import CHUNK_SECONDS, ModelConfig
 from src.data.record_index import RecordIndex
 from src.data.records import RecordFile
 from src.errors import UserError
-from src.inference import Floats, Separate, load_separate
+from src.inference import load_separate
 from src.processes import map_in_processes
 from src.runtime import usable_cores
 from src.scores.examples import write_examples
@@ -32,7 +32,7 @@ from src.scores.perceptual import pesq_is_installed
 from src.scores.scoring import Result, Separated, score_utterance
 from src.scores.summary import summarize, to_row, write_results
 from src.scores.unfinished import Key, Unfinished, unfinished_results
-from src.stitching.chunks import Chunking, plan_chunks, separate_in_chunks
+from src.stitching.chunks import Chunking, Floats, Separate, plan_chunks, separate_in_chunks
 from src.version import code_version
 
 UNFINISHED = "evaluation.partial.jsonl"
@@ -51,7 +51,7 @@ class Request:
         batch_size: at most so many utterances of equal length, or chunks of one, go through the network together.
             Lengths are never mixed, because the padding would change the scores.
         chunk_seconds: longer utterances are separated in chunks; 0: none is.
-        overlap_seconds: what neighbouring chunks share.
+        overlap_seconds: what neighbouring chunks share; None: as `Chunking.from_seconds` has it.
         compare_whole: longer utterances are separated whole too, and both are told.
         report_dir: where a report with examples is written; None: nowhere.
         device_target: on which the network runs: results of another one are not gone on with.
@@ -62,7 +62,7 @@ class Request:
     output_dir: Path
     batch_size: int = 1
     chunk_seconds: float = CHUNK_SECONDS
-    overlap_seconds: float = OVERLAP_SECONDS
+    overlap_seconds: float | None = None
     compare_whole: bool = False
     report_dir: Path | None = None
     device_target: str = "CPU"

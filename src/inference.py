@@ -3,20 +3,16 @@
 Letters in shapes: B batch, C speakers, T samples.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from numpy.typing import NDArray
 
 from src.checkpoint import load_network
 from src.config import ModelConfig
 from src.errors import UserError
 from src.runtime import free_memory_bytes
-
-Floats = NDArray[np.float32]
-Separate = Callable[[Floats], Floats]  # mixtures [B, T] -> tracks [B, C, T], any order, gain and sign
+from src.stitching.chunks import Floats, Separate
 
 # Measured on a CPU at H = 64 and 128: what one frame of the encoder adds to the peak, for each LSTM unit.
 BYTES_PER_FRAME_AND_UNIT = 720

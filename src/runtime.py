@@ -75,6 +75,24 @@ def free_memory_bytes() -> int:
     raise RuntimeError("Expected a line MemAvailable in /proc/meminfo. Found none.")
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt in the block, also while MindSpore works in a program of somebody else.
+
+    MindSpore's own handler of SIGINT ends the process by SIGTERM, so that is turned into the exception, unless the
+    program does something of its own with it.
+    """
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    if not on_main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def stop_when_terminated() -> None:
     """Let SIGTERM, with which job schedulers end a program, do what Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))

@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from src.audio import PathLike
 from src.audio_stream import ArraySource, FileSource, Source
-from src.config import CHUNK_SECONDS, OVERLAP_SECONDS
+from src.config import CHUNK_SECONDS
 from src.errors import UserError
 from src.recordings.hidden_folder import hidden_folder, put_in_place
 from src.recordings.inputs import Input, Planned, expand_inputs, open_input, plan_outputs
@@ -27,7 +28,7 @@ from src.recordings.passes import Network, OnProgress, no_progress, separated, w
 from src.recordings.remarks import InputReport
 from src.recordings.screen import ProgressBar, Remarks, tell
 from src.recordings.track_files import Track, check_rate, choose_format, write_tracks
-from src.runtime import prepare_environment, start
+from src.runtime import interruptible, prepare_environment, start
 from src.stitching.chunks import Chunking
 
 
@@ -45,7 +46,7 @@ class Separator:
         device: str = "CPU",
         device_id: int = 0,
         chunk_seconds: float = CHUNK_SECONDS,
-        overlap_seconds: float = OVERLAP_SECONDS,
+        overlap_seconds: float | None = None,
         batch_size: int = 1,
     ) -> None:
         """Load a network.
@@ -55,14 +56,15 @@ class Separator:
             device: CPU, Ascend or GPU.
             device_id: which of them.
             chunk_seconds: longer recordings are separated in chunks of this length; 0: all at once.
-            overlap_seconds: what neighbouring chunks share at least, at most half of a chunk.
+            overlap_seconds: what neighbouring chunks share at least, at most half of a chunk; by default
+                OVERLAP_SECONDS of src/config.py, or a quarter of shorter chunks.
             batch_size: chunks that go through the network together.
 
         Raises:
             UserError: the checkpoint or the device cannot be used, or a number is out of its range.
         """
-        if batch_size < 1:
-            raise UserError(f"batch_size: found {batch_size}, expected at least 1")
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise UserError(f"batch_size: found {batch_size}, expected a whole number, at least 1")
         prepare_environment()
         start(device, device_id)
         from src.inference import load_separate  # loads mindspore
@@ -85,7 +87,8 @@ class Separator:
         Raises:
             UserError: the input cannot be used, or the memory does not suffice.
         """
-        return separate_array(to_source(audio, sample_rate), self.network, self._remarks)
+        with interruptible():
+            return separate_array(to_source(audio, sample_rate), self.network, self._remarks)
 
     def separate_file(
         self, path: PathLike, output_dir: PathLike, residual: bool = False, format: str = "wav"
@@ -106,7 +109,8 @@ class Separator:
         """
         count = self.network.model.num_speakers
         plan = plan_outputs([Input(Path(path))], Path(output_dir), count, residual=residual, extension=format)
-        tracks, _ = separate_planned(plan[0], Path(output_dir), self.network, self._remarks, extension=format)
+        with interruptible():
+            tracks, _ = separate_planned(plan[0], Path(output_dir), self.network, self._remarks, extension=format)
         return [track.final for track in tracks]
 
 
@@ -116,7 +120,10 @@ def to_source(audio: PathLike | ArrayLike, sample_rate: int | None) -> Source:
         if sample_rate is not None:
             raise UserError(f"sample_rate: found {sample_rate} beside {audio}, expected none: a file tells its own")
         return FileSource(Path(audio))
-    samples = np.atleast_2d(np.asarray(audio))
+    try:
+        samples = np.atleast_2d(np.asarray(audio))
+    except ValueError:
+        raise UserError("the array: found rows of different lengths, expected [T] or [channels, T]") from None
     if not np.issubdtype(samples.dtype, np.floating):
         raise UserError(f"the array: found {samples.dtype} samples, expected floating point with full scale at 1.0")
     if samples.ndim != 2 or samples.size == 0 or len(samples) > max(samples.shape[1], 8):
@@ -245,7 +252,8 @@ def separate_each(
             bar.close()
         factor = (time.perf_counter() - began) / seconds
         paths = ", ".join(str(track.final) for track in tracks)
-        tqdm.write(f"{planned.input.name} -> {paths}  ({seconds:.1f} s of audio, {factor:.2f} x real time)")
+        with suppress(OSError):  # nobody reads it, as behind `| head`; the work goes on
+            tqdm.write(f"{planned.input.name} -> {paths}  ({seconds:.1f} s of audio, {factor:.2f} x real time)")
     raise_if_failed(num_failed, num_inputs)
 
 

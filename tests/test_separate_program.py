@@ -15,7 +15,7 @@ from mindspore import Tensor
 import separate
 from src import checkpoint, inference
 from src.audio import read_audio
-from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, Config, ModelConfig
+from src.config import CHUNK_SECONDS, Config, ModelConfig
 from src.errors import UserError
 from src.models.swave import Swave
 
@@ -49,7 +49,7 @@ def names_in(folder: Path) -> list[str]:
 
 def test_the_defaults_are_those_of_the_configuration():
     options = separate.make_parser().parse_args(["a.wav", "--model_path", "x", "--output-dir", "y"])
-    assert (options.chunk_seconds, options.overlap_seconds) == (CHUNK_SECONDS, OVERLAP_SECONDS)
+    assert (options.chunk_seconds, options.overlap_seconds) == (CHUNK_SECONDS, None)
     assert (options.batch_size, options.format, options.residual, options.device_target) == (1, "wav", False, "CPU")
 
 
@@ -119,7 +119,7 @@ def test_nothing_to_do_is_told_without_a_network(tmp_path, capsys):
     [
         (["--chunk_seconds", "-3"], "chunk_seconds: found -3.0, expected seconds, or 0"),
         (["--overlap_seconds", "9"], "overlap_seconds: found 9.0, expected at most half of chunk_seconds, 8"),
-        (["--batch_size", "0"], "batch_size: found 0, expected at least 1"),
+        (["--batch_size", "0"], "batch_size: found 0, expected a whole number, at least 1"),
         (["--device", "TPU"], "device_target: found 'TPU'"),
         (["--model_path", "none.ckpt"], "none.ckpt: no such checkpoint"),
         (["--output-dir", "separate.py/out"], "separate.py/out: cannot be made"),
@@ -240,3 +240,14 @@ def test_the_memory_does_not_depend_on_the_length(tmp_path):
         assert result.returncode == 0, result.stderr
         peaks.append(int(result.stdout.splitlines()[-1]))
     assert peaks[1] <= 1.05 * peaks[0], peaks
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status"), [("- <&-", 2), ("a.wav >&-", 0), ("a.wav 2>&-", 0), ("a.wav >/dev/full", 0)]
+)
+def test_streams_that_are_closed_or_full_stop_nothing(tmp_path, model_path, redirection, status):
+    soundfile.write(tmp_path / "a.wav", noise(500), RATE)
+    command = f"{sys.executable} {ROOT}/separate.py --model_path {model_path} --output-dir out {redirection}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+    assert (tmp_path / "out" / "a_s1.wav").exists() == (status == 0)

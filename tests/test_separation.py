@@ -197,7 +197,7 @@ def test_a_good_recording_gives_no_remark(tmp_path, capsys):
         (np.zeros(100), 8000, "warning: a.wav: silent, and so are its tracks"),
         (np.clip(9 * signals(1)[0], -0.5, 0.5), 8000, "warning: a.wav: clipped: found "),
         (signals(2).T, 8000, "note: a.wav: its 2 channels are averaged"),
-        (signals(1)[0][:7], 8000, "warning: a.wav: found 7 samples at 8000 Hz, expected more than one window"),
+        (signals(1)[0][:7], 8000, "warning: a.wav: found a length of 7 at 8000 Hz, expected at least one window"),
     ],
 )
 def test_remarks_are_one_line_each(tmp_path, capsys, samples, rate, line):

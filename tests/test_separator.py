@@ -1,5 +1,6 @@
 """`Separator` with a small network: files and arrays, the plain network, the example of the documentation."""
 
+import os
 import re
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def test_an_array_is_never_changed(separator):
 @pytest.mark.parametrize("num_samples", [1, 5, 7, 8])
 def test_less_than_a_window_of_the_network(separator, num_samples, capsys):
     assert separator(noise(num_samples), sample_rate=RATE).shape == (3, num_samples)
-    assert ("expected more than one window" in capsys.readouterr().err) == (num_samples < 8)
+    assert ("expected at least one window" in capsys.readouterr().err) == (num_samples < 8)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_inputs_that_cannot_be_used(separator, samples, rate, message):
         ({"chunk_seconds": -1.0}, "chunk_seconds: found -1.0, expected seconds, or 0"),
         ({"chunk_seconds": float("nan")}, "chunk_seconds: found nan"),
         ({"overlap_seconds": 9.0}, "overlap_seconds: found 9.0, expected at most half of chunk_seconds, 8"),
-        ({"batch_size": 0}, "batch_size: found 0, expected at least 1"),
+        ({"batch_size": 0}, "batch_size: found 0, expected a whole number, at least 1"),
         ({"device": "TPU"}, "device_target: found 'TPU', expected one of CPU, Ascend, GPU"),
     ],
 )
@@ -190,3 +191,43 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
     outputs = [f"separated/talk_{ending}.flac" for ending in ("s1", "s2", "residual")]
     assert capsys.readouterr().out.splitlines() == ["(2, 12000)", "(2, 44100)", *outputs]
     assert sorted(str(path) for path in Path("separated").iterdir()) == sorted(outputs)
+
+
+def test_ctrl_c_is_an_exception_of_the_users_program_and_nothing_is_left(model_path, tmp_path):
+    """MindSpore's own handler would end the process by SIGTERM."""
+    program = f"""
+import signal, sys, threading, os, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import numpy as np
+from src.separation import Separator
+separator = Separator({str(model_path)!r}, chunk_seconds=0.5)
+separator(np.full(4000, 0.1), 8000)
+threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    for _ in range(1000):
+        separator(0.1 * np.ones(8000 * 60), 8000)
+except KeyboardInterrupt:
+    print("interrupted", os.listdir({str(tmp_path)!r}), separator(np.full(4000, 0.1), 8000).shape)
+print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == ["interrupted [] (3, 4000)", "True"], (done.returncode, done.stderr)
+
+
+def test_names_that_are_too_long_are_told(model_path):
+    with pytest.raises(UserError, match="no such file"):
+        Separator(model_path)("x" * 300)
+
+
+def test_rows_of_different_lengths_are_told(model_path):
+    with pytest.raises(UserError, match="the array: found rows of different lengths"):
+        Separator(model_path)([[0.1, 0.2], [0.3]], 8000)
+
+
+@pytest.mark.parametrize("batch_size", [0, 1.5, "2"])
+def test_a_batch_size_that_is_no_number_of_chunks(model_path, batch_size):
+    with pytest.raises(UserError, match=f"batch_size: found {batch_size}, expected a whole number, at least 1"):
+        Separator(model_path, batch_size=batch_size)

@@ -71,10 +71,10 @@ def _expand(argument: str) -> Iterator[Input]:
     path = Path(argument)
     if argument == STANDARD_INPUT:
         yield Input(None)
-    elif path.is_dir():
+    elif os.path.isdir(path):  # noqa: PTH112 (`Path.is_dir` raises where a name is too long)
         for file in _audio_files(path):
             yield Input(file, file.parent.relative_to(path))
-    elif glob.has_magic(argument) and not path.exists():
+    elif glob.has_magic(argument) and not os.path.exists(path):  # noqa: PTH110
         matches = (Path(match) for match in glob.iglob(argument, recursive=True))  # noqa: PTH207
         for file in sorted(match for match in matches if _is_audio(match)):
             yield Input(file)
@@ -121,7 +121,7 @@ def plan_outputs(
                 raise UserError(
                     f"{each.name}: its output {output} is also that of {owner.name}, expected different names"
                 )
-            if output.is_dir():
+            if os.path.isdir(output):  # noqa: PTH112
                 raise UserError(f"{each.name}: its output {output} is a folder, expected none of that name")
         plan.append(Planned(each, stems))
     make_folder(output_dir)
@@ -146,8 +146,8 @@ def open_input(each: Input, folder: Path) -> FileSource:
     """
     if each.path:
         return FileSource(each.path)
-    if sys.stdin.isatty():
-        raise UserError(f"{each.name}: found a terminal, expected audio from a pipe or a file")
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UserError(f"{each.name}: found a terminal or nothing, expected audio from a pipe or a file")
     copy = folder / "stdin"
     try:
         with copy.open("wb") as file:

@@ -87,7 +87,7 @@ def find_warnings(report: InputReport, model: ModelConfig) -> list[str]:
         )
     if report.num_samples * model.sample_rate < model.kernel_size * report.sample_rate:
         lines.append(
-            f"found {report.num_samples} samples at {report.sample_rate} Hz, expected more than one window of "
+            f"found a length of {report.num_samples} at {report.sample_rate} Hz, expected at least one window of "
             f"the network, {model.kernel_size} samples at {model.sample_rate} Hz"
         )
     lines += _level_warnings(report)

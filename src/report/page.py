@@ -111,7 +111,6 @@ def _origin(summary: Mapping[str, Any]) -> Markup:
         ("Network", summary.get("model_path")),
         ("Test set", summary.get("data_path")),
         ("Chunks", _chunks_told(summary)),
-        ("Date", summary.get("date")),
     )
     return tag(
         "dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in known if value), class_="origin"

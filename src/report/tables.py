@@ -151,7 +151,7 @@ def _group_name(kind: str, name: str) -> str:
 
 def _group_line(name: str, member: Summary, low: float, high: float) -> Markup:
     value, interval = number(member, "si_snri_db"), member.get("si_snri_interval_db")
-    count = number(member, "num_utterances" if "num_utterances" in member else "count")
+    count = number(member, "num_utterances")
     bar = None if value is None else tag("td", whisker(value, interval, low, high), class_="bars")
     return _line(name, places(count, 0), places(value), places(number(member, "sdri_db")), more=bar)
 
@@ -180,8 +180,8 @@ def chunks(summary: Summary) -> Markup | None:
 
 
 def chunking_of(summary: Summary) -> Summary:
-    """The entries about chunks, which are together or among the others."""
-    chunking: Summary = summary.get("chunking") or summary
+    """The entries about chunks."""
+    chunking: Summary = summary.get("chunking") or {}
     return chunking
 
 

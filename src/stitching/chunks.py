@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.audio_stream import SampleFile
+from src.config import OVERLAP_SECONDS
 from src.errors import UserError
 from src.stitching.alignment import Aligner, Alignment
 
 Floats = NDArray[np.float32]
 Separate = Callable[[Floats], Floats]  # mixtures [B, T] -> tracks [B, C, T], any order, gain and sign
 
+LEAST_CHUNK_SECONDS = 0.1  # below, not even a vowel is whole
 FADE_SHARE = 0.5  # of the shared part; the outer quarters are where a chunk lacks context
 
 
@@ -46,8 +48,13 @@ class Chunking:
     overlap_samples: int = 0
 
     @classmethod
-    def from_seconds(cls, chunk_seconds: float, overlap_seconds: float, sample_rate: int) -> "Chunking":
-        """Check and convert what a user gave. Raises `UserError` unless 0 <= overlap <= chunk / 2."""
+    def from_seconds(cls, chunk_seconds: float, overlap_seconds: float | None, sample_rate: int) -> "Chunking":
+        """Check and convert what a user gave; without an overlap OVERLAP_SECONDS, or a quarter of shorter chunks.
+
+        Raises `UserError` unless 0 <= overlap <= chunk / 2, and a chunk is at least LEAST_CHUNK_SECONDS or 0.
+        """
+        if overlap_seconds is None:
+            overlap_seconds = min(OVERLAP_SECONDS, chunk_seconds / 4) if chunk_seconds else 0.0
         for name, seconds in (("chunk_seconds", chunk_seconds), ("overlap_seconds", overlap_seconds)):
             if not (math.isfinite(seconds * sample_rate) and seconds >= 0):
                 raise UserError(f"{name}: found {seconds}, expected seconds, or 0")
@@ -57,8 +64,8 @@ class Chunking:
                 f"{chunk_seconds / 2:g}"
             )
         samples = round(chunk_seconds * sample_rate)
-        if chunk_seconds and samples < 2:
-            raise UserError(f"chunk_seconds: found {chunk_seconds}, expected at least {2 / sample_rate:g}")
+        if 0 < chunk_seconds < LEAST_CHUNK_SECONDS:
+            raise UserError(f"chunk_seconds: found {chunk_seconds}, expected at least {LEAST_CHUNK_SECONDS}, or 0")
         return cls(samples, min(round(overlap_seconds * sample_rate), samples // 2))
 
 

@@ -188,7 +188,7 @@ def test_wav_of_unknown_size_from_a_pipe(tmp_path, monkeypatch, size):
     [
         (Pipe(b""), "standard input: found an empty file of 0 bytes"),
         (Pipe(b"no sound" * 100), "standard input: unreadable, expected audio"),
-        (Pipe(b"", terminal=True), "standard input: found a terminal, expected audio from a pipe"),
+        (Pipe(b"", terminal=True), "standard input: found a terminal or nothing, expected audio from a pipe"),
     ],
 )
 def test_standard_input_that_is_no_audio(tmp_path, monkeypatch, pipe, message):

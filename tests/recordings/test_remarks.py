@@ -88,11 +88,11 @@ def test_a_good_recording_gives_no_line():
         ),
         (
             {"num_samples": 7},
-            "found 7 samples at 8000 Hz, expected more than one window of the network, 8 samples at 8000 Hz",
+            "found a length of 7 at 8000 Hz, expected at least one window of the network, 8 samples at 8000 Hz",
         ),
         (
             {"num_samples": 44, "sample_rate": 44100},
-            "found 44 samples at 44100 Hz, expected more than one window of the network, 8 samples at 8000 Hz",
+            "found a length of 44 at 44100 Hz, expected at least one window of the network, 8 samples at 8000 Hz",
         ),
         ({"rms": 0.0}, "silent, and so are its tracks"),
         ({"rms": 0.0, "num_channels": 2}, "silent once its channels are averaged, and so are its tracks"),

@@ -22,7 +22,7 @@ LENGTHS = [2, 3, 4, 5, 8, 9, 15, 16, 31]  # M
         ((4, 0, 16000), Chunking(64000, 0)),
         ((0.0, 2.0, 8000), Chunking()),
         ((0.1, 0.05, 11025), Chunking(1102, 551)),
-        ((0.003, 0.0015, 1000), Chunking(3, 1)),  # 1.5 would round to more than half
+        ((0.103, 0.0515, 1000), Chunking(103, 51)),  # 51.5 would round to more than half
         ((1e300, 0.0, 8000), Chunking(int(8000 * 1e300), 0)),
     ],
 )
@@ -40,7 +40,7 @@ def test_seconds_become_samples(seconds, expected):
         (8.0, -0.5, "overlap_seconds: found -0.5, expected seconds, or 0"),
         (8.0, math.nan, "overlap_seconds: found nan, expected seconds, or 0"),
         (8.0, 4.1, "overlap_seconds: found 4.1, expected at most half of chunk_seconds, 4"),
-        (1e-6, 0.0, "chunk_seconds: found 1e-06, expected at least 0.00025"),
+        (1e-6, 0.0, "chunk_seconds: found 1e-06, expected at least 0.1, or 0"),
     ],
 )
 def test_bad_options_are_one_line(chunk_seconds, overlap_seconds, message):
@@ -124,3 +124,9 @@ def test_fades_rise_and_are_complementary(num_samples):
     np.testing.assert_allclose(rise + rise[::-1], 1, atol=1e-6)
     assert (np.diff(rise) > 0).all()
     assert 0 < rise[0] <= 0.5 <= rise[-1] < 1
+
+
+@pytest.mark.parametrize(("chunk_seconds", "expected"), [(16.0, 4.0), (40.0, 4.0), (2.0, 0.5), (0.0, 0.0)])
+def test_without_a_word_the_overlap_fits_the_chunk(chunk_seconds, expected):
+    chunking = Chunking.from_seconds(chunk_seconds, None, RATE)
+    assert chunking.overlap_samples == expected * RATE
