@@ -14,6 +14,7 @@ Letters in shapes: C speakers, M samples of a chunk, V samples of an overlap, Q 
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,15 +138,15 @@ def search(agreements: Sequence[Floats], voices: Sequence[Voices]) -> list[Order
         voices: of every chunk, comparable with each other.
     """
     links = [OVERLAP_WEIGHT * agreement for agreement in agreements]
-    orders = _with_exchanges(links, voices, _one_after_the_other(links, voices))
-    best = log_likelihood(links, voices, orders)
+    orders = proposed = _one_after_the_other(links, voices)
+    best = -math.inf
     for _ in range(ROUNDS):
-        others = _all_at_once(links, _evidence_of_others(voices, orders), orders)
-        others = _with_exchanges(links, voices, others)
-        likelihood = log_likelihood(links, voices, others)
+        proposed = _with_exchanges(links, voices, proposed)
+        likelihood = log_likelihood(links, voices, proposed)
         if likelihood <= best:
             break
-        best, orders = likelihood, others
+        best, orders = likelihood, proposed
+        proposed = _all_at_once(links, _evidence_of_others(voices, orders), orders)
     back = np.argsort(orders[0])  # to the first chunk's own order
     return [order[back] for order in orders]
 
@@ -218,7 +219,7 @@ def _with_exchanges(links: Sequence[Floats], voices: Sequence[Voices], orders: l
     Chunk by chunk this looks no better, where half of the recording says one thing and half the other: the two
     halves would both take the other's order, and contradict each other as before.
     """
-    while links:
+    for _ in links:  # rounding alone must not keep it going
         joined = _joined(links, voices, orders)
         kept = np.diagonal(joined, axis1=1, axis2=2)  # [chunks - 1, C]
         gains = joined + joined.swapaxes(1, 2) - kept[:, np.newaxis, :] - kept[:, :, np.newaxis]
