@@ -1,0 +1,14 @@
+// Checksums.
+#ifndef GDPRNN_DIGEST_H_
+#define GDPRNN_DIGEST_H_
+
+#include <string>
+
+namespace gdprnn {
+
+// SHA-256 of some bytes, hexadecimal.
+std::string Sha256(const char* bytes, size_t num_bytes);
+
+}  // namespace gdprnn
+
+#endif  // GDPRNN_DIGEST_H_

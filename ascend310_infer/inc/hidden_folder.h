@@ -1,0 +1,40 @@
+// Files that appear together when all of them are done: they are made in a hidden folder and then moved.
+#ifndef GDPRNN_HIDDEN_FOLDER_H_
+#define GDPRNN_HIDDEN_FOLDER_H_
+
+#include <string>
+#include <vector>
+
+namespace gdprnn {
+
+// Makes a folder for outputs if it is missing, before the work that fills it.
+// Raises Failure(kOutput): it cannot be made, or files cannot be written there.
+void MakeOutputFolder(const std::string& path);
+
+// A temporary folder, which is gone afterwards, whatever ended that. At most one at a time.
+class HiddenFolder {
+ public:
+  // Raises Failure(kOutput): it cannot be made in `parent`.
+  explicit HiddenFolder(const std::string& parent);
+  ~HiddenFolder();
+  HiddenFolder(const HiddenFolder&) = delete;
+  HiddenFolder& operator=(const HiddenFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// A file that is ready, and where it shall be.
+struct Placement {
+  std::string from;
+  std::string to;
+};
+
+// Gives files their final paths; an interrupt waits until all have them. Raises Failure(kOutput) if one cannot.
+void PutInPlace(const std::vector<Placement>& placements);
+
+}  // namespace gdprnn
+
+#endif  // GDPRNN_HIDDEN_FOLDER_H_

@@ -1,0 +1,38 @@
+// What the command line asks for.
+#ifndef GDPRNN_OPTIONS_H_
+#define GDPRNN_OPTIONS_H_
+
+#include <string>
+#include <vector>
+
+namespace gdprnn {
+
+enum class Device { kCpu, kAscend };
+
+// The defaults stand here; the help text is printed from them.
+struct Options {
+  std::string model_path;           // exported network; its description lies beside it
+  std::vector<std::string> inputs;  // recordings, for the wav mode
+  std::string index_path;           // index.json of a folder of inputs, for the model-zoo mode
+  std::string output_dir;
+  Device device = Device::kCpu;
+  int device_id = 0;
+  int num_threads = 0;  // 0: as many as there are cores for this process
+  int batch_size = 0;   // chunks separated at the same time; 0: what is best for the device
+  bool verbose = false;
+  bool show_help = false;
+  bool show_version = false;
+};
+
+// Reads the arguments after the program's name. Raises Failure(kOptions) for what is unknown, missing or no number.
+Options ParseOptions(const std::vector<std::string>& arguments);
+
+// What --help prints.
+std::string Usage();
+
+// What --version prints: the program and its version.
+std::string VersionLine();
+
+}  // namespace gdprnn
+
+#endif  // GDPRNN_OPTIONS_H_

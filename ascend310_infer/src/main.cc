@@ -1,0 +1,119 @@
+// Separates recordings with an exported network: from the options to the exit code, one stage after the other.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "description.h"
+#include "failure.h"
+#include "hidden_folder.h"
+#include "index.h"
+#include "index_mode.h"
+#include "interrupts.h"
+#include "network_pool.h"
+#include "options.h"
+#include "separation.h"
+#include "wav_mode.h"
+
+namespace gdprnn {
+namespace {
+
+constexpr char kWavInterrupted[] = "interrupted: what is finished stays, of the rest nothing is left behind";
+constexpr char kIndexInterrupted[] = "interrupted: what is finished stays, the same command goes on from there";
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point began) {
+  return std::chrono::duration<double>(Clock::now() - began).count();
+}
+
+// What would end the program without a word is an error of the call that wrote too much, or to nobody.
+void IgnoreWriteSignals() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+int TellFailure(const Failure& failure) {
+  std::fprintf(stderr, "error: %s\n", failure.what());
+  return failure.stage();
+}
+
+NetworkPool BuildPool(const Options& options, const Description& description) {
+  const PoolPlan plan = PlanPool(options, description);
+  const auto began = Clock::now();
+  NetworkPool pool(options, description, plan);
+  if (options.verbose) {
+    std::fprintf(stderr, "start-up: %.2f s for %d network%s with %d thread%s each\n", SecondsSince(began),
+                 plan.num_networks, plan.num_networks == 1 ? "" : "s", plan.threads_each,
+                 plan.threads_each == 1 ? "" : "s");
+  }
+  return pool;
+}
+
+// A recording that fails does not keep the others from being separated; the first failure's code is the program's.
+int RunWavMode(const Options& options) {
+  const Description description = ReadDescription(options.model_path);
+  const auto plan = PlanOutputs(options.inputs, options.output_dir, description.num_speakers);
+  MakeOutputFolder(options.output_dir);
+  NetworkPool pool = BuildPool(options, description);
+  const Separation separation{pool.UseAll(),           description.num_speakers, description.sample_rate,
+                              description.kernel_size, description.chunking,     pool.batch_size()};
+  int exit_code = kDone;
+  std::set<std::string> told;
+  for (const PlannedInput& planned : plan) {
+    try {
+      SeparateFile(planned, options.output_dir, separation, &told);
+    } catch (const Failure& failure) {
+      const int code = TellFailure(failure);
+      exit_code = exit_code == kDone ? code : exit_code;
+    }
+  }
+  return exit_code;
+}
+
+int RunIndexMode(const Options& options) {
+  const Description description = ReadDescription(options.model_path);
+  const Index index = ReadIndex(options.index_path);
+  CheckFits(index, description);
+  const ResultFolder results(index, description, options);
+  NetworkPool pool = BuildPool(options, description);
+  SeparateIndex(index, description, results, &pool);
+  return kDone;
+}
+
+int Run(const std::vector<std::string>& arguments) {
+  const Options options = ParseOptions(arguments);
+  if (options.show_help || options.show_version) {
+    std::fputs((options.show_help ? Usage() : VersionLine()).c_str(), stdout);
+    return kDone;
+  }
+  WatchInterrupts(options.inputs.empty() ? kIndexInterrupted : kWavInterrupted);
+  return options.inputs.empty() ? RunIndexMode(options) : RunWavMode(options);
+}
+
+int RunAndTell(const std::vector<std::string>& arguments) {
+  try {
+    return Run(arguments);
+  } catch (const Failure& failure) {
+    return TellFailure(failure);
+  } catch (const std::bad_alloc&) {
+    return TellFailure(Failure(kInference, "found too little memory for the network and the recording"));
+  }
+}
+
+}  // namespace
+}  // namespace gdprnn
+
+int main(int argc, char** argv) {
+  gdprnn::IgnoreWriteSignals();
+  const int exit_code = gdprnn::RunAndTell(std::vector<std::string>(argv + 1, argv + argc));
+  std::fflush(stdout);
+  _exit(exit_code);  // not through the runtime's destructors, which have threads to end
+}
