@@ -43,7 +43,7 @@ endif()
 
 if(missing_libraries)
   list(JOIN missing_libraries ", " missing)
-  message(FATAL_ERROR
+  fail(
     "not found: ${missing}. Debian, Ubuntu: apt-get install libsndfile1-dev libsoxr-dev libssl-dev libeigen3-dev "
     "nlohmann-json3-dev doctest-dev; Fedora, openEuler: dnf install libsndfile-devel soxr-devel openssl-devel "
     "eigen3-devel json-devel doctest-devel")

@@ -36,7 +36,7 @@ function(fetch_lite_wheel machine folder result)
   find_pip_python(python)
   execute_process(COMMAND ${python} -m pip --version RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
   if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${python} has no pip, which is needed to get mindspore-lite ${lite_version}: install it "
+    fail("${python} has no pip, which is needed to get mindspore-lite ${lite_version}: install it "
                         "(apt-get install python3-pip), set PYTHON to one that has it, or set LITE_HOME to an SDK")
   endif()
   message(STATUS "Fetching mindspore-lite ${lite_version} for ${machine} with pip (about 170 MB, once)")
@@ -49,13 +49,13 @@ function(fetch_lite_wheel machine folder result)
   list(LENGTH wheels count)
   if(NOT status EQUAL 0 OR NOT count EQUAL 1)
     string(REGEX MATCH "ERROR: [^\n]*" reason "${log}")
-    message(FATAL_ERROR "mindspore-lite ${lite_version} was not fetched (${reason}): check the network, or set "
+    fail("mindspore-lite ${lite_version} was not fetched (${reason}): check the network, or set "
                         "LITE_HOME to an SDK")
   endif()
   file(SHA256 ${wheels} found)
   if(NOT found STREQUAL lite_sha256_${machine})
     file(REMOVE_RECURSE ${folder})
-    message(FATAL_ERROR "mindspore-lite ${lite_version} for ${machine}: found a file with SHA-256 ${found}, expected "
+    fail("mindspore-lite ${lite_version} for ${machine}: found a file with SHA-256 ${found}, expected "
                         "${lite_sha256_${machine}}: it is not used")
   endif()
   set(${result} ${wheels} PARENT_SCOPE)
@@ -68,7 +68,7 @@ function(get_lite_from_pypi result)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     set(machine aarch64)
   else()
-    message(FATAL_ERROR "found a machine of type ${CMAKE_SYSTEM_PROCESSOR}, expected x86_64 or aarch64, for which "
+    fail("found a machine of type ${CMAKE_SYSTEM_PROCESSOR}, expected x86_64 or aarch64, for which "
                         "PyPI has mindspore-lite: set LITE_HOME to an SDK")
   endif()
   set(final ${cache_dir}/mindspore_lite/${lite_version}-${machine})
@@ -79,7 +79,8 @@ function(get_lite_from_pypi result)
     fetch_lite_wheel(${machine} ${aside} wheel)
     # The libraries that the C++ API loads on a CPU, and the two that it loads for Ascend.
     set(libraries "mindspore-extendrt_python.so" "mindspore_converter.so" "mindspore_core.so" "mindspore_glog.so*"
-                  "mslite_converter_plugin.so" "runtime_convert_plugin_python.so" "dnnl.so*" "opencv_*.so*"
+                  "mslite_converter_plugin.so" "msplugin-ge-litert_python.so" "runtime_convert_plugin_python.so"
+                  "dnnl.so*" "opencv_*.so*"
                   "ascend_kernel_plugin_python.so" "ascend_pass_plugin.so")
     list(TRANSFORM libraries PREPEND "mindspore_lite/lib/lib")
     file(ARCHIVE_EXTRACT INPUT ${wheel} DESTINATION ${aside} PATTERNS ${libraries} "mindspore_lite/include/*")
@@ -106,7 +107,7 @@ else()
 endif()
 foreach(needed ${lite_library} ${lite_include}/include/api/model.h)
   if(NOT EXISTS ${needed})
-    message(FATAL_ERROR "${needed}: no such file, expected as a part of MindSpore Lite (LITE_HOME is '${LITE_HOME}')")
+    fail("${needed}: no such file, expected as a part of MindSpore Lite (LITE_HOME is '${LITE_HOME}')")
   endif()
 endforeach()
 message(STATUS "MindSpore Lite: ${lite_library}")

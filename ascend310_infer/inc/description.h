@@ -43,7 +43,7 @@ Description ParseDescription(const std::string& text, const std::string& name);
 Description ReadDescription(const std::string& model_path);
 
 // The bytes of an exported network. Raises Failure(kModel) unless they have the checksum of its description.
-std::vector<char> ReadModel(const std::string& path, const Description& description);
+std::string ReadModel(const std::string& path, const Description& description);
 
 // Raises Failure(kModel) unless the tensors that the runtime found in the network are those of its description.
 void CheckTensors(const std::string& model_path, const std::vector<TensorDescription>& found,

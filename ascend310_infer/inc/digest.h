@@ -7,7 +7,7 @@
 namespace gdprnn {
 
 // SHA-256 of some bytes, hexadecimal.
-std::string Sha256(const char* bytes, size_t num_bytes);
+std::string Sha256(const std::string& bytes);
 
 }  // namespace gdprnn
 

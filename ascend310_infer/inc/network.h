@@ -27,7 +27,7 @@ class Network {
  public:
   // Builds the network from the bytes of its file at `path`.
   // Raises Failure(kModel): the runtime does not take it, or its tensors are not those of the description.
-  Network(const std::string& path, const std::vector<char>& bytes, const Description& description, const Place& place);
+  Network(const std::string& path, const std::string& bytes, const Description& description, const Place& place);
   ~Network();
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;

@@ -37,9 +37,6 @@ class StrictJson {
   ExitCode stage_;
 };
 
-// The whole of a small file. Raises Failure(stage): missing, unreadable, or larger than `most_bytes`.
-std::string ReadTextFile(const std::string& path, int64_t most_bytes, ExitCode stage);
-
 // For error messages: a value, shortened where it is long.
 std::string Shown(const std::string& value);
 

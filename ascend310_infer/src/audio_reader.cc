@@ -43,8 +43,8 @@ bool HasNoHeader(const std::string& name) {
   return ending == ".raw";
 }
 
-// Reads "NAME : FOUND (should be DECLARED)", as libsndfile's log tells a chunk that is shorter than its header says.
-bool ParseShortChunk(const std::string& line, uint64_t* found, uint64_t* declared) {
+// Reads "NAME : DECLARED (should be FOUND)", as libsndfile's log tells a chunk that is shorter than its header says.
+bool ParseShortChunk(const std::string& line, uint64_t* declared, uint64_t* found) {
   std::istringstream words(line);
   std::string name;
   std::string after;
@@ -56,7 +56,7 @@ bool ParseShortChunk(const std::string& line, uint64_t* found, uint64_t* declare
     return false;
   }
   std::string colon, should, be;
-  if (!(words >> colon >> *found >> should >> be >> *declared)) return false;
+  if (!(words >> colon >> *declared >> should >> be >> *found)) return false;
   return colon == ":" && should == "(should" && be == "be" && words.peek() == ')';
 }
 
@@ -91,9 +91,9 @@ void AudioReader::CheckWhole() const {
   const std::string log(text.data(), strnlen(text.data(), text.size()));
   std::istringstream lines(log);
   for (std::string line; std::getline(lines, line);) {
-    uint64_t found = 0;
     uint64_t declared = 0;
-    if (ParseShortChunk(line, &found, &declared) && found < declared && !IsUnknown(declared)) {
+    uint64_t found = 0;
+    if (ParseShortChunk(line, &declared, &found) && found < declared && !IsUnknown(declared)) {
       throw Failure(kInput, name_ + ": truncated, found " + std::to_string(found) + " bytes of audio, expected " +
                                 std::to_string(declared));
     }

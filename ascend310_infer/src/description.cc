@@ -1,13 +1,11 @@
 #include "description.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
 
 #include "digest.h"
 #include "failure.h"
+#include "file_bytes.h"
 #include "strict_json.h"
-#include "text.h"
 
 namespace gdprnn {
 namespace {
@@ -15,6 +13,7 @@ namespace {
 constexpr char kFormat[] = "gdprnn exported network";
 constexpr int kVersion = 1;
 constexpr int64_t kMostBytes = 1 << 20;
+constexpr int64_t kMostModelBytes = int64_t{1} << 33;
 constexpr int kLowestRate = 100;  // Hz
 constexpr int kHighestRate = 10'000'000;
 constexpr int kMostSpeakers = 64;
@@ -90,17 +89,12 @@ Description ParseDescription(const std::string& text, const std::string& name) {
 
 Description ReadDescription(const std::string& model_path) {
   const std::string path = model_path + ".json";
-  return ParseDescription(ReadTextFile(path, kMostBytes, kModel), path);
+  return ParseDescription(ReadFile(path, kMostBytes, kModel), path);
 }
 
-std::vector<char> ReadModel(const std::string& path, const Description& description) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file.is_open()) throw Failure(kModel, path + ": cannot be read (" + SystemReason(errno) + ")");
-  std::vector<char> bytes(static_cast<size_t>(std::max<int64_t>(0, file.tellg())));
-  file.seekg(0);
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (!file) throw Failure(kModel, path + ": cannot be read (" + SystemReason(errno) + ")");
-  const std::string found = Sha256(bytes.data(), bytes.size());
+std::string ReadModel(const std::string& path, const Description& description) {
+  std::string bytes = ReadFile(path, kMostModelBytes, kModel);
+  const std::string found = Sha256(bytes);
   if (found != description.sha256) {
     throw Failure(kModel, path + ": damaged, or not the network of " + path + ".json: found SHA-256 " +
                               found.substr(0, 16) + "..., expected " + description.sha256.substr(0, 16) + "...");

@@ -6,10 +6,10 @@
 
 namespace gdprnn {
 
-std::string Sha256(const char* bytes, size_t num_bytes) {
+std::string Sha256(const std::string& bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
-  if (EVP_Digest(bytes, num_bytes, digest, &length, EVP_sha256(), nullptr) != 1) {
+  if (EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) != 1) {
     throw std::runtime_error("libcrypto cannot compute SHA-256");
   }
   constexpr char kDigits[] = "0123456789abcdef";

@@ -12,6 +12,7 @@
 
 #include "digest.h"
 #include "failure.h"
+#include "file_bytes.h"
 #include "remarks.h"
 #include "strict_json.h"
 #include "text.h"
@@ -84,7 +85,7 @@ Index ParseIndex(const std::string& text, const std::string& path) {
   index.path = path;
   const std::string parent = std::filesystem::path(path).parent_path().string();
   index.folder = parent.empty() ? "." : parent;
-  index.sha256 = Sha256(text.data(), text.size());
+  index.sha256 = Sha256(text);
   index.sample_rate = static_cast<int>(file.Integer("sample_rate", kLowestRate, kHighestRate));
   index.num_speakers = static_cast<int>(file.Integer("num_speakers", 1, kMostSpeakers));
   index.data = file.Text("data");
@@ -96,7 +97,7 @@ Index ParseIndex(const std::string& text, const std::string& path) {
 }
 
 Index ReadIndex(const std::string& path) {
-  const Index index = ParseIndex(ReadTextFile(path, kMostBytes, kInput), path);
+  const Index index = ParseIndex(ReadFile(path, kMostBytes, kInput), path);
   CheckSizes(index);
   return index;
 }

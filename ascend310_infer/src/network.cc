@@ -69,7 +69,7 @@ void SetRuntimeLog(bool verbose) {
   if (!verbose) setenv("GLOG_v", kCriticalOnly, 1);
 }
 
-Network::Network(const std::string& path, const std::vector<char>& bytes, const Description& description,
+Network::Network(const std::string& path, const std::string& bytes, const Description& description,
                  const Place& place)
     : path_(path), description_(description), runtime_(std::make_unique<Runtime>()) {
   const std::string cannot = path + ": cannot be built by the runtime";
@@ -79,7 +79,9 @@ Network::Network(const std::string& path, const std::vector<char>& bytes, const 
     if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + Reason(status) + ")");
     runtime_->inputs = runtime_->model.GetInputs();
     CheckTensors(path, Describe(runtime_->inputs), description.inputs, "inputs");
-    CheckTensors(path, Describe(runtime_->model.GetOutputs()), description.outputs, "outputs");
+    std::vector<TensorDescription> outputs = Describe(runtime_->model.GetOutputs());
+    if (outputs.size() == 1) outputs[0].name = description.outputs[0].name;  // the runtime gives it one of its own
+    CheckTensors(path, outputs, description.outputs, "outputs");
   } catch (const Failure&) {
     throw;
   } catch (const std::exception& error) {  // of the runtime

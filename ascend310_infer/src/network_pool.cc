@@ -32,7 +32,7 @@ PoolPlan PlanPool(const Options& options, const Description& description) {
 
 NetworkPool::NetworkPool(const Options& options, const Description& description, const PoolPlan& plan)
     : batch_size_(static_cast<size_t>(description.batch_size)) {
-  const std::vector<char> bytes = ReadModel(options.model_path, description);
+  const std::string bytes = ReadModel(options.model_path, description);
   SetRuntimeLog(options.verbose);
   const Place place{options.device, options.device_id, plan.threads_each};
   for (int number = 0; number < plan.num_networks; ++number) {

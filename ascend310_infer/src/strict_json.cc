@@ -1,13 +1,6 @@
 #include "strict_json.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <utility>
-
-#include "text.h"
 
 namespace gdprnn {
 namespace {
@@ -95,20 +88,6 @@ std::vector<StrictJson> StrictJson::Objects(const char* key) const {
 
 void StrictJson::Refuse(const std::string& message) const {
   throw Failure(stage_, name_ + ": " + message);
-}
-
-std::string ReadTextFile(const std::string& path, int64_t most_bytes, ExitCode stage) {
-  struct stat about;
-  if (stat(path.c_str(), &about) != 0) throw Failure(stage, path + ": cannot be read (" + SystemReason(errno) + ")");
-  if (!S_ISREG(about.st_mode)) throw Failure(stage, path + ": found a folder or a device, expected a file");
-  if (about.st_size > most_bytes) {
-    throw Failure(stage, path + ": found " + std::to_string(about.st_size) + " bytes, expected at most " +
-                             std::to_string(most_bytes));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file.is_open() || file.bad()) throw Failure(stage, path + ": cannot be read (" + SystemReason(errno) + ")");
-  return text;
 }
 
 std::string Shown(const std::string& value) {
