@@ -36,9 +36,10 @@ class Listener {
   std::vector<Voices> Comparable(std::vector<Voices> voices) const;
 
  private:
-  Eigen::MatrixXd Powers(const TracksView& tracks, Eigen::Index num_frames, std::vector<Eigen::MatrixXd>* spectra);
-  std::vector<bool> SpeechFrames(const float* mixture, Eigen::Index num_frames) const;
-  void Learn(const Eigen::MatrixXd& frames, const Eigen::VectorXd& mean);
+  std::vector<Eigen::MatrixXd> HeardFrames(const float* mixture, const TracksView& tracks);
+  bool IsSpeech(const float* frame) const;
+  Eigen::VectorXd Features(const Eigen::VectorXd& powers) const;
+  void Learn(const Eigen::MatrixXd& features, const Eigen::VectorXd& mean);
 
   Eigen::Index frame_;  // in samples
   Eigen::Index hop_;
