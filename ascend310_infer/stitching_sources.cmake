@@ -2,6 +2,7 @@
 set(STITCHING_SOURCES
     src/alignment.cc
     src/assignment.cc
+    src/chirp_transform.cc
     src/chunks.cc
     src/gains.cc
     src/order_search.cc
@@ -16,8 +17,10 @@ set(STITCHING_TESTS
     test/assignment_test.cc
     test/chunks_test.cc
     test/gains_test.cc
+    test/power_spectrum_test.cc
     test/sample_file_test.cc
-    test/stitching_test.cc)
+    test/stitching_test.cc
+    test/voiceprint_test.cc)
 
 # A program of its own, which tests/infer310/test_cpp_stitching.py compares with the Python implementation.
 set(STITCHING_CHECK test/stitching_check.cc)

@@ -4,8 +4,11 @@
 
 #include <Eigen/Core>
 #include <complex>
+#include <optional>
 #include <unsupported/Eigen/FFT>
 #include <vector>
+
+#include "chirp_transform.h"
 
 namespace gdprnn {
 
@@ -26,6 +29,7 @@ class PowerSpectrum {
   Eigen::ArrayXd windowed_;
   std::vector<std::complex<double>> spectrum_;
   Eigen::FFT<double> transform_;
+  std::optional<ChirpTransform> chirp_transform_;  // where that is quicker
 };
 
 }  // namespace gdprnn

@@ -3,6 +3,9 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <string>
+
+#include "failure.h"
 
 namespace gdprnn {
 namespace {
@@ -70,6 +73,13 @@ double LoudestOther(const Eigen::RowVectorXd& powers, Index track) {
   return loudest;
 }
 
+// Raises Failure(kModel) where the rate is so low that no voice is heard.
+MatrixXd CheckedBands(int sample_rate, Index frame) {
+  MatrixXd bands = MelBands(sample_rate, frame);
+  if (bands.rows() >= 2) return bands;
+  throw Failure(kModel, "found a network for " + std::to_string(sample_rate) + " Hz, expected one that hears voices");
+}
+
 MatrixXd Weighted(const Voices& voices) { return voices.precisions.asDiagonal() * voices.means; }
 
 }  // namespace
@@ -96,7 +106,7 @@ Listener::Listener(int sample_rate, double mean_power)
     : frame_(RoundedSamples(kFrameSeconds, sample_rate)),
       hop_(RoundedSamples(kHopSeconds, sample_rate)),
       spectrum_(frame_),
-      bands_(MelBands(sample_rate, frame_)),
+      bands_(CheckedBands(sample_rate, frame_)),
       cosines_(Cosines(bands_.rows())),
       least_power_(kQuiet * mean_power),
       scatter_(MatrixXd::Zero(cosines_.rows(), cosines_.rows())),
