@@ -337,7 +337,7 @@ def _float(text: str, name: str) -> float:
 
 
 def _words(hint: type) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[hint]
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(hint, str(hint))
 
 
 def _at_least(name: str, value: int, smallest: int) -> None:
