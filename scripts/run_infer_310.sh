@@ -106,6 +106,7 @@ run_stage() {
     follow_stage "$name"
     wait "$job" || status=$?
     job=
+    [ -z "$told" ] || cat -- "$told" >>"$log"
     [ "$interrupts" -eq 0 ] || end_interrupted
     [ "$status" -eq 0 ] || end_failed "$name" "$status"
 }
@@ -215,5 +216,5 @@ told=$output/.scores
 : >"$told"
 run_stage score "$PYTHON" "$ROOT/postprocess.py" --bin_path "$output/outputs" --test_dir "$test_path" \
     --output "$output" "${set_options[@]}"
-tee -a -- "$log" <"$told"
+cat -- "$told"
 rm -f -- "$told"

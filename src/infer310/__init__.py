@@ -1,1 +1,1 @@
-"""What goes to and comes from ascend310_infer, the C++ program that runs an exported network."""
+"""From a checkpoint to the C++ program in ascend310_infer/: the exported file, its description, and test sets."""
