@@ -101,8 +101,11 @@ run_stage() {
     stage=$((stage + 1))
     printf '[%4d s] %s/%s %s: %s\n' $((SECONDS - began)) "$stage" "$num_stages" "$name" "$log"
     { printf '==%s\n' "$(printf ' %q' "$@")" >"$log"; } 2>/dev/null || fail "$log: cannot be written to"
+    starting=yes
     "${own_session[@]}" PYTHONUNBUFFERED=1 "$@" </dev/null >>"${told:-$log}" 2>>"$log" 9>&- &
     job=$!
+    starting=
+    [ "$interrupts" -eq 0 ] || signal_stage # it came before there was anybody to tell
     follow_stage "$name"
     wait "$job" || status=$?
     job=
@@ -151,11 +154,16 @@ end_interrupted() {
     exit 130
 }
 
-# stop_stage: the first time as Ctrl-C does, for it may have something to finish; then at once.
 stop_stage() {
-    local signal=INT
     interrupts=$((interrupts + 1))
+    [ -z "$starting" ] || return 0
     [ -n "$job" ] || end_interrupted
+    signal_stage
+}
+
+# signal_stage: the first time as Ctrl-C does, for it may have something to finish; then at once.
+signal_stage() {
+    local signal=INT
     [ "$interrupts" -eq 1 ] || signal=KILL
     # For a moment after its start it has no group of its own yet, and ignores INT.
     kill "-$signal" -- "-$job" 2>/dev/null || kill -TERM "$job" 2>/dev/null || true
@@ -197,6 +205,7 @@ num_stages=2
 [ "$need_preprocess" = n ] || num_stages=$((num_stages + 1))
 [ -n "$program" ] || num_stages=$((num_stages + 1))
 interrupts=0
+starting=
 job=
 screen=
 told=

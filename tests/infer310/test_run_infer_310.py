@@ -25,7 +25,7 @@ name=$(basename "$0"); [ "$name" != python ] || {{ name=$(basename "$1" .py); sh
 printf '%s\\n' "$@" >"$STAND_IN/$name"
 echo "$name at work" >&2
 if [ "$STAND_IN_DEAF" = "$name" ]; then trap '' INT; fi
-if [ "$STAND_IN_SLOW" = "$name" ]; then touch "$STAND_IN/slow"; exec sleep 60; fi
+if [ "$STAND_IN_SLOW" = "$name" ]; then : >"$STAND_IN/slow"; exec sleep 60; fi
 if [ "$STAND_IN_FAIL" = "$name" ]; then seq -f 'line %g' 1 50; printf '\\r50 %%\\rerror: a mistake\\n'; exit 7; fi
 while [ $# -gt 0 ]; do
     case $1 in --out_dir | --output) folder=$2 ;; esac
