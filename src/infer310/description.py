@@ -109,7 +109,6 @@ def _from_values(values: Any) -> Description:
 def check_sum(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal. Raises `UserError` if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
