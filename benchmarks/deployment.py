@@ -94,7 +94,7 @@ def export_all(work: Path) -> dict[str, Path]:
         checkpoint = work / f"size{place}.ckpt"
         save(checkpoint, Swave(config.model).get_parameters(), config, {})
         for file_format in ("MINDIR", "ONNX"):
-            export(Request(checkpoint, work / f"size{place}", file_format, SECONDS))
+            export(Request(checkpoint, work / f"size{place}", file_format, SECONDS), lambda _line: None)
         paths[name] = work / f"size{place}.mindir"
     return paths
 

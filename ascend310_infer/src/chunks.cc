@@ -16,7 +16,8 @@ std::vector<Chunk> PlanChunks(int64_t num_samples, const Chunking& chunking) {
   if (length == 0 || num_samples <= length) return {{0, num_samples, 0, num_samples, 0}};
   const int64_t count = (num_samples - chunking.overlap_samples + step - 1) / step;
   // Rounds a half to the even number, as Python does.
-  const auto half = static_cast<int64_t>(std::nearbyint(static_cast<double>(chunking.overlap_samples) * kFadeShare)) / 2;
+  const double fade = std::nearbyint(static_cast<double>(chunking.overlap_samples) * kFadeShare);
+  const int64_t half = static_cast<int64_t>(fade) / 2;
   std::vector<Chunk> chunks;
   for (int64_t index = 0; index < count; ++index) {
     const int64_t start = index * (num_samples - length) / (count - 1);

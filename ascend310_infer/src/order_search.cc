@@ -28,7 +28,8 @@ Order Composed(const Order& order, const Order& by) {
 
 Order Inverse(const Order& order) {
   Order back(order.size());
-  for (size_t place = 0; place < order.size(); ++place) back[static_cast<size_t>(order[place])] = static_cast<int>(place);
+  int place = 0;
+  for (const int from : order) back[static_cast<size_t>(from)] = place++;
   return back;
 }
 

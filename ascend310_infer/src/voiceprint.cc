@@ -29,7 +29,9 @@ constexpr double kSessionVariance = 0.02;
 constexpr double kPriorFrames = 200;  // weight of a diagonal covariance against the recording's own frames
 
 // Rounds a half to the even number, as Python does.
-Index RoundedSamples(double seconds, int sample_rate) { return static_cast<Index>(std::nearbyint(seconds * sample_rate)); }
+Index RoundedSamples(double seconds, int sample_rate) {
+  return static_cast<Index>(std::nearbyint(seconds * sample_rate));
+}
 
 double Mel(double hertz) { return 2595 * std::log10(1 + hertz / 700); }
 

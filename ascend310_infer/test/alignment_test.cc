@@ -109,7 +109,9 @@ TEST_CASE("voices bridge a long silence") {
   for (const int count : {2, 3, 7}) {
     Random random(static_cast<unsigned>(count));
     Persons persons(40, Identity(count));
-    for (size_t chunk = 20; chunk < 40; ++chunk) std::rotate(persons[chunk].begin(), persons[chunk].end() - 1, persons[chunk].end());
+    for (size_t chunk = 20; chunk < 40; ++chunk) {
+      std::rotate(persons[chunk].begin(), persons[chunk].end() - 1, persons[chunk].end());
+    }
     std::vector<MatrixXd> links = LinksOf(persons, 1.0);
     std::vector<Voices> voices = VoicesOf(persons, &random);
     for (size_t chunk = 10; chunk < 30; ++chunk) voices[chunk] = Unheard(count);

@@ -28,7 +28,9 @@ VectorXd Fit(const MatrixXd& tracks, const VectorXd& mixture) {
 
 VectorXd Sum(const MatrixXd& sources) { return sources.colwise().sum(); }
 
-double LargestError(const VectorXd& found, const VectorXd& expected) { return (found - expected).cwiseAbs().maxCoeff(); }
+double LargestError(const VectorXd& found, const VectorXd& expected) {
+  return (found - expected).cwiseAbs().maxCoeff();
+}
 
 }  // namespace
 

@@ -62,6 +62,17 @@ class Description:
         if (self.inputs, self.outputs) != expected:
             raise UserError(f"inputs, outputs: found {self.inputs}, {self.outputs}, expected {expected}")
 
+    def summary(self, path: Path) -> str:
+        """What is at `path`, and what to do with it, for a user."""
+        shapes = [f"{array.name} {array.dtype} {list(array.shape)}" for array in (*self.inputs, *self.outputs)]
+        lines = [f"{path} and {path_beside(path).name}: {', '.join(shapes[:-1])} -> {shapes[-1]}"]
+        if self.largest_difference is not None:
+            lines.append(f"largest difference from the checkpoint: {self.largest_difference:.1e} of the output's peak")
+        if self.file_format == "MINDIR":
+            lines.append(f"next: ascend310_infer/build/gdprnn_infer --model {path} --input talk.wav --output separated")
+            lines.append(f"      bash scripts/run_infer_310.sh {path} TEST_PATH y")
+        return "\n".join(lines)
+
 
 def arrays(batch_size: int, num_speakers: int, num_samples: int) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """Inputs and outputs of every exported network: (mixture [B, M], num_samples [B]) -> tracks [B, C, M]."""
@@ -109,7 +120,6 @@ def _from_values(values: Any) -> Description:
 def check_sum(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal. Raises `UserError` if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None

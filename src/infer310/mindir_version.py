@@ -15,12 +15,13 @@ from mindspore.train.mind_ir_pb2 import ModelProto
 from src.errors import UserError
 
 OLD_VERSION = 1
-REFERENCE = "REF::"  # before the name of a primitive where a node tells its operation
+REFERENCE = "REF::"  # before the name of a primitive, where a node tells its operation
+CONSTANT = "Constant"
 PLAIN = 1  # the prim_type of the older form
 
 
-def to_old_version(content: bytes) -> bytes:
-    """The same graph with `mind_ir_version` 1.
+def to_old_version(content: bytes, output: str) -> bytes:
+    """The same graph with `mind_ir_version` 1, and with a name for its only output, which MindSpore Lite tells.
 
     Raises:
         UserError: a node does not have the inputs that its operation's signature tells.
@@ -28,19 +29,20 @@ def to_old_version(content: bytes) -> bytes:
     model = ModelProto()
     model.ParseFromString(content)
     primitives = {primitive.name: primitive for primitive in model.primitives}
-    constants = {node.output[0]: node.attribute[0] for node in model.graph.node if node.op_type == "Constant"}
+    constants = {node.output[0]: node.attribute[0] for node in model.graph.node if node.op_type == CONSTANT}
     del model.primitives[:]
     for number, node in enumerate(model.graph.node):
         if node.op_type.startswith(REFERENCE):
             primitive = model.primitives.add()
             primitive.CopyFrom(primitives[node.op_type.removeprefix(REFERENCE)])
-            primitive.name = f"{primitive.op_type}:{number}"  # one a node: nodes that shared one may differ now
+            primitive.name = f"{primitive.op_type}:{number}"  # one a node: those that shared one may differ now
             primitive.prim_type = PLAIN
             node.op_type = REFERENCE + primitive.name
             _inputs_to_attributes(node, primitive, constants)
     _drop_unused_constants(model.graph)
+    _name_output(model.graph, output)
     model.mind_ir_version = OLD_VERSION
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _inputs_to_attributes(node: Any, primitive: Any, constants: dict[str, Any]) -> None:
@@ -48,10 +50,10 @@ def _inputs_to_attributes(node: Any, primitive: Any, constants: dict[str, Any]) 
     inputs, arguments = _signature(primitive.op_type)
     if not arguments:
         return
-    if len(node.input) != len(inputs) + len(arguments):
+    if len(node.input) != len(inputs) + len(arguments) or any(i not in constants for i in node.input[len(inputs) :]):
         raise UserError(
             f"{primitive.op_type}: found {len(node.input)} inputs in MindSpore's export, "
-            f"expected {', '.join(inputs + arguments)}"
+            f"expected {', '.join(inputs)} and the constants {', '.join(arguments)}"
         )
     for argument, name in zip(arguments, node.input[len(inputs) :], strict=True):
         attribute = primitive.attribute.add()
@@ -70,8 +72,18 @@ def _signature(operation: str) -> tuple[list[str], list[str]]:
 
 
 def _drop_unused_constants(graph: Any) -> None:
-    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
-    kept = [node for node in graph.node if node.op_type != "Constant" or node.output[0] in used]
+    """Those that have become attributes. (A node cannot be taken out, so the others are copied.)"""
+    used = {name for node in graph.node for name in node.input}
+    kept = [node for node in graph.node if node.op_type != CONSTANT or node.output[0] in used]
     copies = [type(node).FromString(node.SerializeToString()) for node in kept]
     del graph.node[:]
     graph.node.extend(copies)
+
+
+def _name_output(graph: Any, name: str) -> None:
+    """MindSpore Lite calls an output by the full name, here `domain`, of the node that computes it."""
+    makers = {output: node for node in graph.node for output in node.output}
+    node = makers[graph.output[0].name]
+    while node.op_type.startswith(REFERENCE + "Depend"):  # which passes its first input on
+        node = makers[node.input[0]]
+    node.domain = name
