@@ -2,9 +2,9 @@
 
     python -m benchmarks.deployment --work runs/deployment
 
-Networks of three sizes with random weights are exported as MINDIR and ONNX. The runtimes are processes that run the network
-whenever they are asked to; they are asked in turn, so that a machine that becomes slower meets all of them, and the
-figures are ratios of medians. Printed are tables in Markdown. Needs onnx and onnxruntime (requirements-dev.txt).
+Networks of three sizes with random weights are exported as MINDIR and ONNX. The runtimes are processes that run the
+network whenever they are asked to; they are asked in turn, so that a machine that becomes slower meets all of them,
+and the figures are ratios of medians. Printed are tables in Markdown. Needs onnx and onnxruntime (requirements-dev.txt).
 """
 
 import os
@@ -143,7 +143,7 @@ def table(name: str, num_threads: int, contenders: Sequence[Contender]) -> str:
     lines = [
         f"{name}, {num_threads} thread{'s' * (num_threads > 1)}",
         "",
-        f"| runtime | a chunk of {SECONDS:g} s | real-time factor | time, ratio | start | start, ratio | peak memory | ratio |",
+        f"| runtime | a chunk of {SECONDS:g} s | real-time factor | ratio | start | ratio | peak memory | ratio |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     first = contenders[0]
@@ -174,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     paths = export_all(options.work)
     worker = build_worker()
     cores = usable_cores()
-    print(f"{time.strftime('%Y-%m-%d')}, {platform.processor() or platform.machine()}, {cores} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores, load before {os.getloadavg()[0]:.1f}")
     for name, (_, rounds) in SIZES.items():
         for num_threads in sorted({1, cores}):
             contenders = contenders_for(paths[name], worker, num_threads)

@@ -19,7 +19,7 @@ struct Place {
   int num_threads = 1;  // of the processor
 };
 
-// Keeps the runtime's own log to what ends the program, unless `verbose`. Call it before the first network is made.
+// Keeps the runtime's own log silent, unless `verbose` or GLOG_v is set. Call it before the first network is made.
 void SetRuntimeLog(bool verbose);
 
 // One network, ready to run, in one thread at a time.

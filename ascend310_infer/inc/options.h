@@ -9,6 +9,9 @@ namespace gdprnn {
 
 enum class Device { kCpu, kAscend };
 
+// As --device takes it.
+std::string NameOf(Device device);
+
 // The defaults stand here; the help text is printed from them.
 struct Options {
   std::string model_path;           // exported network; its description lies beside it

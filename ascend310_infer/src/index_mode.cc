@@ -30,7 +30,7 @@ constexpr char kIndexName[] = "index.json";
 
 std::string MarkerText(const Index& index, const Description& description, const Options& options) {
   const nlohmann::ordered_json marker = {{"program", VersionLine()},
-                                         {"device", options.device == Device::kCpu ? "cpu" : "ascend"},
+                                         {"device", NameOf(options.device)},
                                          {"model_sha256", description.sha256},
                                          {"index_sha256", index.sha256},
                                          {"chunk_samples", description.chunking.chunk_samples},

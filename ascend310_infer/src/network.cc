@@ -1,5 +1,6 @@
 #include "network.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -17,7 +18,8 @@
 namespace gdprnn {
 namespace {
 
-constexpr char kCriticalOnly[] = "4";  // of the runtime's levels 0 to 4
+constexpr char kLogVariable[] = "GLOG_v";
+constexpr int kExceptionsOnly = 4;  // of the runtime's levels: debug, info, warning, error, exception
 
 std::shared_ptr<mindspore::Context> MakeContext(const Place& place) {
   auto context = std::make_shared<mindspore::Context>();
@@ -54,7 +56,8 @@ std::vector<TensorDescription> Describe(const std::vector<mindspore::MSTensor>& 
 std::string Reason(const mindspore::Status& status) {
   std::string text = status.ToString();
   std::replace(text.begin(), text.end(), '\n', ' ');
-  return text.empty() ? "status " + std::to_string(status.StatusCode()) : text;
+  while (!text.empty() && (text.back() == ' ' || text.back() == '.')) text.pop_back();
+  return (text.empty() ? "status " + std::to_string(status.StatusCode()) : text) + "; --verbose lets it tell more";
 }
 
 }  // namespace
@@ -65,14 +68,19 @@ struct Network::Runtime {
   std::vector<mindspore::MSTensor> outputs;
 };
 
+// The runtime asks for the variable GLOG_v now, but takes its value from where its logging library put it when that was
+// loaded. What the user has set stands.
 void SetRuntimeLog(bool verbose) {
-  if (!verbose) setenv("GLOG_v", kCriticalOnly, 1);
+  if (verbose || getenv(kLogVariable) != nullptr) return;
+  setenv(kLogVariable, std::to_string(kExceptionsOnly).c_str(), 1);
+  auto* const level = static_cast<int*>(dlsym(RTLD_DEFAULT, "_ZN3fLI7FLAGS_vE"));
+  if (level != nullptr) *level = kExceptionsOnly;
 }
 
 Network::Network(const std::string& path, const std::string& bytes, const Description& description,
                  const Place& place)
     : path_(path), description_(description), runtime_(std::make_unique<Runtime>()) {
-  const std::string cannot = path + ": cannot be built by the runtime";
+  const std::string cannot = path + ": the runtime cannot build it for " + NameOf(place.device);
   try {
     const CrashGuard guard("error: " + cannot + " (it crashed), expected a network that export.py wrote\n", kModel);
     const auto status = runtime_->model.Build(bytes.data(), bytes.size(), TypeOf(path), MakeContext(place));

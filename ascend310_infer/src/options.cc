@@ -18,10 +18,6 @@ constexpr int kLargestBatch = 4096;
   throw Failure(kOptions, message + " (see --help)");
 }
 
-std::string Name(Device device) {
-  return device == Device::kCpu ? "cpu" : "ascend";
-}
-
 Device ParseDevice(const std::string& value) {
   if (value == "cpu") return Device::kCpu;
   if (value == "ascend") return Device::kAscend;
@@ -83,6 +79,10 @@ void CheckTogether(const Options& options) {
 
 }  // namespace
 
+std::string NameOf(Device device) {
+  return device == Device::kCpu ? "cpu" : "ascend";
+}
+
 Options ParseOptions(const std::vector<std::string>& arguments) {
   Options options;
   for (size_t place = 0; place < arguments.size(); ++place) {
@@ -114,7 +114,7 @@ std::string Usage() {
           "  --index FILE     index.json of a folder that preprocess.py --mode infer310 wrote; writes one .bin for\n"
           "                   each of its inputs, and index.json last; goes on where it was interrupted\n"
           "  --output DIR     made if missing\n"
-       << "  --device NAME    cpu or ascend (" << Name(defaults.device) << ")\n"
+       << "  --device NAME    cpu or ascend (" << NameOf(defaults.device) << ")\n"
        << "  --device-id N    which Ascend device (" << defaults.device_id << ")\n"
        << "  --threads N      of the processor (as many as there are cores)\n"
           "  --batch N        chunks separated at the same time: on a processor any multiple of the batch size that\n"
