@@ -12,6 +12,7 @@ from pathlib import Path
 
 from src.command_line import OptionParser, run
 from src.config import CHUNK_SECONDS, OVERLAP_SECONDS
+from src.data.names import find_records
 from src.runtime import prepare_environment, start
 
 
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device_target", "--device", default="CPU", help="CPU, Ascend or GPU (%(default)s)")
     parser.add_argument("--device_id", type=int, default=0)
     options = parser.parse_args(argv)
-    data_path = options.data_dir / options.test_name if options.data_dir.is_dir() else options.data_dir
+    data_path = find_records(options.data_dir, options.test_name)
 
     prepare_environment()
     start(options.device_target, options.device_id)

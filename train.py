@@ -16,6 +16,7 @@ from pathlib import Path
 
 from src.command_line import OptionParser, run
 from src.config import Config, load_config, override
+from src.data.names import find_records
 from src.errors import UserError
 from src.runtime import prepare_environment, start, stop_when_terminated
 
@@ -86,9 +87,7 @@ def configure(options: argparse.Namespace) -> Config:
 
 def record_path(given: str | None, split: str) -> str | None:
     """The record file meant by a file or by a folder that holds `<split>.mindrecord`."""
-    if given is None or not Path(given).is_dir():
-        return given
-    return str(Path(given) / f"{split}.mindrecord")
+    return None if given is None else str(find_records(Path(given), f"{split}.mindrecord"))
 
 
 def device_of_environment() -> int:

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by run_standalone_train.sh, run_distribute_train.sh and run_eval.sh: arguments, interpreter and the job.
+# Sourced by run_standalone_train.sh, run_distribute_train.sh and run_eval.sh: arguments, interpreter and the job; and
+# by run_infer_310.sh, whose stages run one after the other in the foreground and not as a job.
 #
 # A job runs under a supervisor, a bash in a session of its own, so that it survives the terminal. Everything the
 # supervisor and the job say goes to one log, the supervisor's last line being "exit status N"; run_to_last_line does
@@ -87,9 +88,9 @@ number() {
     fi
 }
 
-# find_interpreter: leaves in $PYTHON the absolute path of a Python that has mindspore.
+# find_interpreter MODULE: leaves in $PYTHON the absolute path of a Python that has the module.
 find_interpreter() {
-    local given=${PYTHON:-}
+    local given=${PYTHON:-} module=$1
     if [ -z "$given" ]; then
         given=python3
         [ ! -x "$ROOT/.venv/bin/python" ] || given=$ROOT/.venv/bin/python
@@ -97,8 +98,8 @@ find_interpreter() {
     PYTHON=$(command -v -- "$given") || fail "PYTHON: found no program '$given', expected a Python interpreter"
     PYTHON=$(realpath -s -- "$PYTHON") # a link in a virtual environment must stay that link
     export PYTHON
-    "$PYTHON" -c 'import sys, importlib.util as u; sys.exit(u.find_spec("mindspore") is None)' 2>/dev/null ||
-        fail "$PYTHON has no mindspore: run bash scripts/run_demo.sh once, or pip install -r requirements.txt"
+    "$PYTHON" -c "import sys, importlib.util as u; sys.exit(u.find_spec('$module') is None)" 2>/dev/null ||
+        fail "$PYTHON has no $module: run bash scripts/run_demo.sh once, or pip install -r requirements.txt"
 }
 
 # choose_device DEVICE_ID: fills device with the options that name the device, but for those the user has given. An empty

@@ -118,7 +118,7 @@ prepare_output() {
 split_arguments 3 "$@"
 read_arguments
 read_nodes
-find_interpreter
+find_interpreter mindspore
 choose_device ""
 if [ "$distribute" = False ]; then
     prepare_output 0

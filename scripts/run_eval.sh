@@ -33,7 +33,7 @@ is_whole_number "$device_id" || wrong "DEVICE_ID: found '$device_id', expected a
 [ -f "$model_path" ] || fail "MODEL_PATH: found no file '$model_path', expected a checkpoint of train.py"
 [ -e "$data_dir" ] ||
     fail "DATA_DIR: found neither folder nor file '$data_dir', expected what preprocess.py has written"
-find_interpreter
+find_interpreter mindspore
 choose_device "$device_id"
 choose_output output runs/evaluate
 start_job "$output/eval.log" run_to_last_line "$PYTHON" "$ROOT/evaluate.py" --model_path "$model_path" \

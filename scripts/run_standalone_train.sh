@@ -23,7 +23,7 @@ TEXT
 split_arguments 1 "$@"
 device_id=${positional[0]-0}
 is_whole_number "$device_id" || wrong "DEVICE_ID: found '$device_id', expected a whole number"
-find_interpreter
+find_interpreter mindspore
 choose_device "$device_id"
 choose_output output-dir runs/train
 refuse_second_run

@@ -39,6 +39,10 @@ class OptionParser(argparse.ArgumentParser):
                 spellings += ["--" + stem.replace("_", "-"), "--" + stem.replace("-", "_")]
         return super().add_argument(*dict.fromkeys(spellings), **options)
 
+    def knows(self, word: str) -> bool:
+        """Whether a word of the command line is one of the options, with or without a value."""
+        return word.partition("=")[0] in self._option_string_actions
+
     def error(self, message: str) -> NoReturn:
         """One line and exit status 2, without the usage text that would hide it."""
         sys.stderr.write(f"{self.prog}: error: {message} (see --help)\n")

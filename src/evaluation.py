@@ -7,16 +7,13 @@ Letters in shapes: B batch, C sources, T samples.
 """
 
 import hashlib
-import time
-from collections.abc import Collection, Container, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from src.audio import make_folder
 from src.command_line import raise_if_interrupted
@@ -25,19 +22,16 @@ from src.data.record_index import RecordIndex
 from src.data.records import RecordFile
 from src.errors import UserError
 from src.inference import load_separate
-from src.processes import map_in_processes
-from src.runtime import usable_cores
 from src.scores.examples import write_examples
 from src.scores.perceptual import pesq_is_installed
-from src.scores.scoring import Result, Separated, score_utterance
+from src.scores.scoring import Result, Separated
 from src.scores.summary import summarize, to_row, write_results
 from src.scores.unfinished import Key, Unfinished, unfinished_results
+from src.scores.whole_set import score_all
 from src.stitching.chunks import Chunking, Floats, Separate, plan_chunks, separate_in_chunks
 from src.version import code_version
 
 UNFINISHED = "evaluation.partial.jsonl"
-SECONDS_FOR_PROCESSES = 120.0  # of audio to score; below, starting processes takes longer than the work
-BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"
 
 
 @dataclass(frozen=True)
@@ -169,22 +163,15 @@ def score_records(records: RecordFile, separation: Separation, unfinished: Unfin
         print(f"going on: {len(results)} of {len(records)} utterances were scored before ({unfinished.path})")
     batches = plan_batches(records.index.num_samples, separation)
     batches = [batch for batch in batches if any(record not in results for record in batch)]
-    seconds = records.index.num_samples / records.index.sample_rate  # [records]
-    # By the whole set, not by what is left: other threads may add in another order, which changes the last digit.
-    in_processes = len(batches) > 0 and seconds.sum() >= SECONDS_FOR_PROCESSES
-    scored = map_in_processes(
-        score_utterance,
-        _separate(records, separation, batches, results),
-        usable_cores() if in_processes else 1,
-        preload=("src.scores.scoring", "pystoi", "fast_bss_eval"),
+    separated = _separate(records, separation, batches, results)
+    return score_all(
+        records.index,
+        separated,
+        results,
+        unfinished.append,
+        task="evaluating",
         when_one_dies="a process that scores was killed (is the memory full?): the same command goes on from there",
     )
-    with closing(scored), _Progress(seconds, results) as progress:
-        for result in scored:
-            results[result.record] = result
-            unfinished.append(result)
-            progress.add(result)
-    return [results[record] for record in range(len(records))]
 
 
 def plan_batches(num_samples: NDArray[np.int64], separation: Separation) -> list[list[int]]:
@@ -223,40 +210,3 @@ def _separate(
                 yield Separated(
                     record, one_audio, one_tracks, separation.sample_rate, separation.num_chunks(num_samples), one_whole
                 )
-
-
-class _Progress:
-    """A bar over the seconds of audio, and how much faster than they sound they are evaluated."""
-
-    def __init__(self, seconds: NDArray[np.float64], results: Collection[int]) -> None:
-        self._seconds = seconds  # of each record
-        self._num_done = len(results)
-        self._begun = time.monotonic()
-        self._audio_seconds = 0.0  # of this sitting
-        done = sum(seconds[record] for record in results)
-        self._bar = tqdm(
-            total=seconds.sum(), initial=done, desc="evaluating", bar_format=BAR_FORMAT, dynamic_ncols=True
-        )
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-        if self._audio_seconds:
-            print(
-                f"{self._num_done} of {len(self._seconds)} utterances done, {self._audio_seconds:.1f} s of audio in "
-                f"{time.monotonic() - self._begun:.1f} s: real-time factor {self._factor():.3f}"
-            )
-
-    def add(self, result: Result) -> None:
-        """One more is done."""
-        self._num_done += 1
-        self._audio_seconds += self._seconds[result.record]
-        self._bar.set_postfix_str(
-            f"{self._num_done}/{len(self._seconds)} utterances, real-time factor {self._factor():.3f}", refresh=False
-        )
-        self._bar.update(self._seconds[result.record])
-
-    def _factor(self) -> float:
-        return (time.monotonic() - self._begun) / self._audio_seconds

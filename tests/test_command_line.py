@@ -10,7 +10,7 @@ from src.command_line import OptionParser, run
 from src.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-ENTRY_SCRIPTS = ["preprocess.py", "train.py", "evaluate.py", "separate.py"]
+ENTRY_SCRIPTS = ["preprocess.py", "train.py", "evaluate.py", "separate.py", "postprocess.py"]
 
 
 @pytest.mark.parametrize("declared", ["--data-dir", "--data_dir"])

@@ -25,6 +25,7 @@ from src.evaluation import UNFINISHED, Request, Separation
 from src.inference import load_separate
 from src.metrics import score
 from src.models.swave import Swave
+from src.scores import whole_set
 from src.scores.unfinished import unfinished_results
 from src.stitching.chunks import Chunking, separate_in_chunks
 from tests import work
@@ -153,20 +154,20 @@ def test_batches_change_no_score(records, results, tmp_path):
 
 def use_processes(monkeypatch):
     """Even for little work, and on a machine with one core."""
-    monkeypatch.setattr(evaluation, "SECONDS_FOR_PROCESSES", 0.0)
+    monkeypatch.setattr(whole_set, "SECONDS_FOR_PROCESSES", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
 
 
 def test_several_processes_give_the_same_as_one(records, results, tmp_path, monkeypatch):
     use_processes(monkeypatch)
     asked = []
-    real = evaluation.map_in_processes
+    real = whole_set.map_in_processes
 
     def counted(work, items, num_processes, **options):
         asked.append(num_processes)
         return real(work, items, num_processes, **options)
 
-    monkeypatch.setattr(evaluation, "map_in_processes", counted)
+    monkeypatch.setattr(whole_set, "map_in_processes", counted)
     for one, other in zip(run(records, tmp_path, NoisyOracle()), results, strict=True):
         assert (one.record, one.reason) == (other.record, other.reason)
         for name, values in other.values.items():
@@ -269,11 +270,11 @@ def test_a_batch_that_was_half_done_is_separated_again_and_scored_once(evaluate_
         scored.append(utterance.record)
         return real(utterance)
 
-    real = evaluation.score_utterance
+    real = whole_set.score_utterance
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(evaluation, "score_utterance", score_until_the_second)
+        patch.setattr(whole_set, "score_utterance", score_until_the_second)
         evaluate_with(Filter(), **whole)
-    monkeypatch.setattr(evaluation, "score_utterance", lambda one: scored.append(one.record) or real(one))
+    monkeypatch.setattr(whole_set, "score_utterance", lambda one: scored.append(one.record) or real(one))
     network = Filter()
     assert evaluate_with(network, **whole) == expected
     assert network.batch_shapes == [(2, 4000), (1, 4000), (1, 3001), (2, 2500)]  # as without an interruption
@@ -320,7 +321,7 @@ def test_what_results_belong_to(data_dir, tmp_path, records, monkeypatch):
 def test_a_process_that_dies_is_told_in_one_line_and_loses_nothing(evaluate_with, tmp_path, monkeypatch):
     use_processes(monkeypatch)
     with monkeypatch.context() as patch, pytest.raises(UserError, match="a process that scores was killed") as caught:
-        patch.setattr(evaluation, "score_utterance", work.die)
+        patch.setattr(whole_set, "score_utterance", work.die)
         evaluate_with(Filter())
     assert "\n" not in str(caught.value)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [UNFINISHED]

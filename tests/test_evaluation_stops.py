@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import evaluate
-from src import checkpoint, evaluation
+from src import checkpoint
 from src.config import Config, ModelConfig
 from src.evaluation import UNFINISHED
 from src.models.swave import Swave
+from src.scores import whole_set
 from tests.sessions import others, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -26,9 +27,9 @@ import evaluate
 from src.command_line import run
 
 def main(arguments):
-    import src.evaluation as evaluation
+    import src.scores.whole_set as whole_set
     from src.scores.unfinished import Unfinished
-    evaluation.SECONDS_FOR_PROCESSES = 0.0
+    whole_set.SECONDS_FOR_PROCESSES = 0.0
     os.sched_getaffinity = lambda _: {0, 1}
     keep, kept = Unfinished.append, []
     def append(unfinished, result):
@@ -73,7 +74,7 @@ def test_after_kill_the_same_command_ends_with_the_same_files(arguments, tmp_pat
     assert [path.name for path in (tmp_path / "killed").iterdir()] == [UNFINISHED]
     with (tmp_path / "killed" / UNFINISHED).open("ab") as file:
         file.write(b'{"record": 4, "val')  # as though it had been killed in the middle of a line
-    monkeypatch.setattr(evaluation, "SECONDS_FOR_PROCESSES", 0.0)
+    monkeypatch.setattr(whole_set, "SECONDS_FOR_PROCESSES", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     evaluate.main([*arguments, "--output", str(tmp_path / "killed")])
     assert "going on: 2 of 5 utterances were scored before" in capsys.readouterr().out

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from src.data.manifest import LeftOut, Utterance
+from src.data.identity import with_persons
+from src.data.manifest import LeftOut, Manifest, Utterance
 from src.errors import UserError
 
 FAMILIES = {  # folder names of the splits that make up each set
@@ -61,6 +62,38 @@ def find_layout(folder: Path | str, sample_rate: int, mixture_type: str) -> Layo
             if roots:
                 return Layout(roots[0], mixture_type, _splits(roots[0], mixture_type))
     raise UserError(f"{folder}: {_what_is_there(folder, rate_folder, mixture_type)}")
+
+
+def split_layout(folder: Path, family: str, mixture_type: str) -> Layout | None:
+    """A data set of one split, given by the split's own folder; None if it is no such folder."""
+    folder = folder.resolve()
+    if _mixture_folder(folder, mixture_type) is None:
+        return None
+    return Layout(folder.parent, mixture_type, {family: (folder.name,)})
+
+
+def count_speakers(layout: Layout) -> int:
+    """How many sources the mixtures of all splits have. Raises `UserError` if the splits differ in that."""
+    splits = [split for family in layout.splits.values() for split in family]
+    counts = {split: len(source_folders(layout, split)) for split in splits}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{count} in {split}" for split, count in counts.items())
+        raise UserError(f"{layout.root}: found different numbers of speakers: {found}; expected the same in all")
+    return next(iter(counts.values()))
+
+
+def find_manifest(layout: Layout, family: str, num_speakers: int, sample_rate: int) -> Manifest:
+    """All mixtures of a set ("train", "valid" or "test") and who speaks in them. Raises as `find_utterances` does."""
+    found = find_utterances(layout, family)
+    root = layout.root.resolve()
+    return Manifest(
+        sample_rate=sample_rate,
+        num_speakers=num_speakers,
+        mixture_type=layout.mixture_type,
+        root=root,
+        utterances=with_persons(found.utterances, root, num_speakers),
+        left_out=found.left_out,
+    )
 
 
 def find_utterances(layout: Layout, family: str) -> Found:

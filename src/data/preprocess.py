@@ -8,24 +8,18 @@ not changed since is not made again.
 import dataclasses
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from src.data.identity import with_persons
-from src.data.layout import FAMILIES, Layout, find_layout, find_utterances, source_folders
-from src.data.loading import PEAK_LIMIT, LeftOutError, Loaded, load_utterance
+from src.data.layout import FAMILIES, Layout, count_speakers, find_layout, find_manifest
+from src.data.loading import PEAK_LIMIT, load_all
 from src.data.manifest import LeftOut, Manifest, Utterance, read_manifest, write_manifest
 from src.data.record_index import read_index
 from src.errors import UserError
-from src.processes import map_in_processes
 from src.runtime import load_mindspore
 
-FEWEST_FOR_PROCESSES = 200  # below, starting processes takes longer than the work
 PACKED_RATIO = 3  # a flac file may unpack to about so many times its size
 NUM_REASONS = 5  # of the left out mixtures, shown by name
 
@@ -49,7 +43,7 @@ def preprocess(request: Request) -> None:
     """
     _check_names(request.names)
     layout = find_layout(request.in_dir, request.sample_rate, request.mixture_type)
-    num_speakers = _num_speakers(layout)
+    num_speakers = count_speakers(layout)
     print(f"{layout.root}: {layout.mixture_type}, {num_speakers} speakers, {request.sample_rate} Hz")
     for family in FAMILIES:
         if family in layout.splits:
@@ -70,25 +64,8 @@ def _check_names(names: dict[str, str]) -> None:
         raise UserError(f"found {given}; expected file names that differ, without a folder, not ending in .json")
 
 
-def _num_speakers(layout: Layout) -> int:
-    splits = [split for family in layout.splits.values() for split in family]
-    counts = {split: len(source_folders(layout, split)) for split in splits}
-    if len(set(counts.values())) > 1:
-        found = ", ".join(f"{count} in {split}" for split, count in counts.items())
-        raise UserError(f"{layout.root}: found different numbers of speakers: {found}; expected the same in all")
-    return next(iter(counts.values()))
-
-
 def _make_set(request: Request, layout: Layout, family: str, num_speakers: int) -> None:
-    found = find_utterances(layout, family)
-    manifest = Manifest(
-        sample_rate=request.sample_rate,
-        num_speakers=num_speakers,
-        mixture_type=request.mixture_type,
-        root=layout.root.resolve(),
-        utterances=with_persons(found.utterances, layout.root.resolve(), num_speakers),
-        left_out=found.left_out,
-    )
+    manifest = find_manifest(layout, family, num_speakers, request.sample_rate)
     manifest = dataclasses.replace(manifest, fingerprint=_fingerprint(manifest))
     records = request.out_dir / request.names[family]
     earlier = _finished(records, manifest)
@@ -130,7 +107,7 @@ def _write_set(records: Path, manifest: Manifest, family: str) -> Manifest:
     used: list[Utterance] = []
     num_scaled = 0
     left_out = list(manifest.left_out)
-    results = tqdm(_load_all(manifest), desc=family, total=len(manifest.utterances), unit="mixture")
+    results = tqdm(load_all(manifest), desc=family, total=len(manifest.utterances), unit="mixture")
     with record_writer(records, manifest, _largest_bytes(manifest)) as writer:
         for result in results:
             if isinstance(result, LeftOut):
@@ -147,25 +124,6 @@ def _write_set(records: Path, manifest: Manifest, family: str) -> Manifest:
     if num_scaled:
         print(f"{family}: {num_scaled} mixtures above full scale, scaled to a peak of {PEAK_LIMIT}")
     return complete
-
-
-def _load_all(manifest: Manifest) -> Iterator[Loaded | LeftOut]:
-    """Load every utterance, in order; with several processes where that pays."""
-    load = partial(_load, dataclasses.replace(manifest, utterances=(), left_out=()))
-    return map_in_processes(
-        load,
-        manifest.utterances,
-        1 if len(manifest.utterances) < FEWEST_FOR_PROCESSES else len(os.sched_getaffinity(0)),
-        preload=("src.data.loading", "librosa.core.pitch"),
-        when_one_dies="a process that reads audio was killed (is the memory full?), nothing was written",
-    )
-
-
-def _load(manifest: Manifest, utterance: Utterance) -> Loaded | LeftOut:
-    try:
-        return load_utterance(manifest, utterance)
-    except LeftOutError as error:
-        return LeftOut(utterance.id, str(error))
 
 
 def _largest_bytes(manifest: Manifest) -> int:

@@ -8,10 +8,11 @@ directly here, because asking MindDataset for the same fields reads every byte o
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,21 @@ class RecordIndex:
         return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
+class Records(Protocol):
+    """Whole mixtures with their sources, wherever they lie: a record file, or a folder of audio files."""
+
+    path: Path
+
+    @property
+    def index(self) -> RecordIndex:
+        """Everything about them except their audio."""
+        ...
+
+    def read(self, order: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+        """Whole mixtures in this order, each float32 [1 + C, T], the mixture first, full scale at 1.0."""
+        ...
+
+
 def index_path(path: Path | str) -> Path:
     """MindRecord's index file of a record file."""
     return Path(f"{path}.db")
@@ -76,7 +92,7 @@ def read_index(path: Path) -> RecordIndex:
         raise UserError(f"{path}: was renamed: found {path.name}, expected {name} as when it was written")
     if not rows:
         raise UserError(f"{path}: found no mixtures, expected at least one")
-    return _to_index(rows)
+    return to_index(rows)
 
 
 def _fields(connection: sqlite3.Connection) -> str:
@@ -86,7 +102,8 @@ def _fields(connection: sqlite3.Connection) -> str:
     return ", ".join("'[]'" if name == "origins_0" and name not in present else name for name in names)
 
 
-def _to_index(rows: list[tuple[Any, ...]]) -> RecordIndex:
+def to_index(rows: Sequence[tuple[Any, ...]]) -> RecordIndex:
+    """The index of records whose fields stand in the order of INDEX_SCHEMA; at least one."""
     columns = dict(zip(INDEX_SCHEMA, zip(*rows, strict=True), strict=True))
     return RecordIndex(
         ids=columns["id"],

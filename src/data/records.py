@@ -6,7 +6,6 @@ A data set is the pair of files `X` and `X.db`. MindRecord writes the file's nam
 pair can be moved to any folder, but not renamed.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from mindspore.mindrecord.common.exceptions import MindRecordException
 from numpy.typing import NDArray
 
 from src.audio import from_pcm16
-from src.data.loading import Loaded
+from src.data.loading import Loaded, index_fields
 from src.data.manifest import Manifest
 from src.data.record_index import INDEX_SCHEMA, index_path, read_index
 from src.errors import UserError
@@ -67,32 +66,18 @@ class RecordWriter:
     def __init__(self, path: Path, manifest: Manifest, page_bytes: int) -> None:
         self._path = path
         self._page_bytes = page_bytes
-        self._common = {
-            "sample_rate": manifest.sample_rate,
-            "num_speakers": manifest.num_speakers,
-            "mixture_type": manifest.mixture_type,
-        }
+        self._manifest = manifest
         self._writer: Any = None
 
     def write(self, loaded: Loaded) -> None:
         """Append one mixture. Raises `UserError` if the file cannot be written."""
-        utterance = loaded.utterance
-        record = {
-            "id": utterance.id,
-            "speakers": json.dumps(utterance.speakers),
-            "sexes": json.dumps(utterance.sexes),
-            "origins": json.dumps(utterance.origins),
-            "num_samples": utterance.num_samples,
-            "loudness_lufs": json.dumps([round(voice.loudness_lufs, 4) for voice in loaded.voices]),
-            "pitch_hz": json.dumps([round(voice.pitch_hz, 1) for voice in loaded.voices]),
-            "spectrum_db": json.dumps([[round(level, 1) for level in voice.spectrum_db] for voice in loaded.voices]),
-            "audio": loaded.pcm.astype("<i2").tobytes(),
-            **self._common,
-        }
+        record = {**index_fields(loaded, self._manifest), "audio": loaded.pcm.astype("<i2").tobytes()}
         try:
             self._open().write_raw_data([record])
         except (RuntimeError, MindRecordException) as error:
-            raise UserError(f"{self._path}: MindRecord cannot write {utterance.id}: {_first_line(error)}") from None
+            raise UserError(
+                f"{self._path}: MindRecord cannot write {loaded.utterance.id}: {_first_line(error)}"
+            ) from None
 
     def commit(self) -> None:
         """Finish the file and its index."""

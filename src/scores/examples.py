@@ -3,29 +3,19 @@
 Letters in shapes: C sources, T samples.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.record_index import RecordIndex
+from src.data.record_index import Records
 from src.metrics import best_permutation
 from src.scores.scoring import Result
 from src.stitching.gains import fit_gains
 
 Floats = NDArray[np.float32]
-
-
-class Records(Protocol):
-    """What is needed of a record file."""
-
-    index: RecordIndex
-
-    def read(self, order: Sequence[int]) -> Iterator[Floats]:
-        """Each [1 + C, T], the mixture first."""
-        ...
 
 
 def write_examples(

@@ -18,6 +18,7 @@ from mixtures_on_disk import (
     write_split,
 )
 
+from src.data import loading
 from src.data import preprocess as module
 from src.data.loading import load_utterance
 from src.data.records import RecordFile
@@ -235,7 +236,7 @@ def test_earlier_outputs_survive_ctrl_c_and_the_next_run_goes_on(tmp_path, monke
         return load_utterance(manifest, utterance)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "load_utterance", interrupted)
+        patch.setattr(loading, "load_utterance", interrupted)
         with pytest.raises(KeyboardInterrupt):
             convert(tmp_path / "in", tmp_path / "out")
     assert files(tmp_path / "out") == before
@@ -244,7 +245,7 @@ def test_earlier_outputs_survive_ctrl_c_and_the_next_run_goes_on(tmp_path, monke
 
 def use_processes(monkeypatch):
     """Even for little work, and on a machine with one core."""
-    monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    monkeypatch.setattr(loading, "FEWEST_FOR_PROCESSES", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
 
 
@@ -260,7 +261,7 @@ def test_several_processes_give_the_same_as_one(tmp_path, monkeypatch):
 def test_a_process_that_dies_ends_the_run_with_one_line(tmp_path, monkeypatch):
     write_split(tmp_path / "in", "test", names(3))
     use_processes(monkeypatch)
-    monkeypatch.setattr(module, "_load", work.die)
+    monkeypatch.setattr(loading, "_load", work.die)
     with pytest.raises(UserError, match=r"a process that reads audio was killed"):
         convert(tmp_path / "in", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -272,7 +273,7 @@ import os, signal, threading, time
 from multiprocessing import forkserver
 from pathlib import Path
 from src.command_line import run
-from src.data import preprocess as module
+from src.data import loading
 from src.data.manifest import Manifest, Utterance
 wait_for_start = forkserver.read_signed
 def interrupted(descriptor):
@@ -281,10 +282,10 @@ def interrupted(descriptor):
     return wait_for_start(descriptor)
 forkserver.read_signed = interrupted
 os.sched_getaffinity = lambda _: {0, 1}
-module.FEWEST_FOR_PROCESSES = 1
+loading.FEWEST_FOR_PROCESSES = 1
 threading.Thread(target=time.sleep, args=(600,), daemon=True).start()  # as a library's, which takes SIGINT
 manifest = Manifest(8000, 1, "mix_clean", Path("."), (Utterance("a", "a.wav", ("a.wav",)),))
-run(lambda _argv: list(module._load_all(manifest)))
+run(lambda _argv: list(loading.load_all(manifest)))
 """
     result = subprocess.run(
         [sys.executable, "-c", code],
