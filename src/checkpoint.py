@@ -149,12 +149,21 @@ def load_network(path: Path | str) -> tuple[nn.Cell, Config]:
 
     Where the run kept a moving average of the weights, that is what the network gets.
     """
-    values, config, *_ = read(path)
-    averages = {name.removeprefix(AVERAGE): value for name, value in values.items() if name.startswith(AVERAGE)}
-    network = Swave(config.model)
-    load_into(averages or values, network.get_parameters(), path)
+    stored = read(path)
+    return build_network(stored, path), stored.config
+
+
+def build_network(stored: Stored, path: Path | str) -> nn.Cell:
+    """The same of a checkpoint that is read already; `path` is for errors."""
+    network = Swave(stored.config.model)
+    load_into(averages(stored) or stored.values, network.get_parameters(), path)
     network.set_train(False)
-    return network, config
+    return network
+
+
+def averages(stored: Stored) -> dict[str, Tensor]:
+    """The moving averages by the names of the weights; empty where the run kept none."""
+    return {name.removeprefix(AVERAGE): value for name, value in stored.values.items() if name.startswith(AVERAGE)}
 
 
 def _first_line(error: Exception) -> str:

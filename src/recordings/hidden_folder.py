@@ -11,7 +11,7 @@ from src.runtime import interrupts_held_back
 
 
 @contextmanager
-def hidden_folder(parent: Path) -> Iterator[Path]:
+def hidden_folder(parent: Path, prefix: str = ".separating-") -> Iterator[Path]:
     """A temporary folder in `parent`, which is gone after the block, whatever ended that.
 
     Raises:
@@ -20,7 +20,7 @@ def hidden_folder(parent: Path) -> Iterator[Path]:
     folder = None
     try:
         with interrupts_held_back():
-            folder = _make_hidden_folder(parent)
+            folder = _make_hidden_folder(parent, prefix)
         yield folder
     finally:
         if folder is not None:
@@ -28,9 +28,9 @@ def hidden_folder(parent: Path) -> Iterator[Path]:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_hidden_folder(parent: Path) -> Path:
+def _make_hidden_folder(parent: Path, prefix: str) -> Path:
     try:
-        return Path(tempfile.mkdtemp(prefix=".separating-", dir=parent))
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     except OSError as error:
         raise UserError(f"{parent}: cannot be written to ({error.strerror})") from error
 

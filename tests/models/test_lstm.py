@@ -8,13 +8,10 @@ from mindspore import Tensor, nn, ops
 from src.models import lstm
 from src.models.lstm import BidirectionalLSTM
 from src.runtime import start
+from tests.models.dynamic_rnn import DynamicRNNStandIn, sigmoid
 
 STEPS, BATCH, INPUTS, HIDDEN = 7, 3, 5, 4
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def textbook_lstm(sequence, weights, direction):
@@ -111,27 +108,6 @@ def test_gradients_equal_the_textbook_at_every_call_and_weight(mode):
             direction[name] = rng.standard_normal(gradient.shape)
             expected = textbook_derivative(sequence, weights, against, direction)
             assert (gradient * direction[name]).sum() == pytest.approx(expected, rel=1e-4, abs=1e-4), (call, name)
-
-
-class DynamicRNNStandIn(nn.Cell):
-    """What `ops.DynamicRNN` does, which only Ascend runs, with arguments as `nn.LSTM` of MindSpore 2.10 gives it there.
-
-    Kernel [N + H, 4H]; gates in the order input, cell, forget, output.
-    """
-
-    def construct(self, sequence, kernel, bias, *state):
-        lengths, hidden, cell = state
-        assert lengths is None
-        assert {value.dtype for value in (sequence, kernel, bias, hidden, cell)} == {ms.float16}
-        hidden, cell = hidden[0].asnumpy().astype(float), cell[0].asnumpy().astype(float)
-        outputs = []
-        for step in sequence.asnumpy().astype(float):
-            gates = np.concatenate([step, hidden], axis=1) @ kernel.asnumpy().astype(float) + bias.asnumpy()
-            entry, candidate, forget, out = np.split(gates, 4, axis=1)
-            cell = sigmoid(forget) * cell + sigmoid(entry) * np.tanh(candidate)
-            hidden = sigmoid(out) * np.tanh(cell)
-            outputs.append(hidden)
-        return (Tensor(np.stack(outputs), ms.float16),)
 
 
 def test_what_ascend_is_given_equals_the_textbook(monkeypatch):
