@@ -289,7 +289,15 @@ def from_dict(kind: type[T], values: Any, where: str = "") -> T:
         if key not in known:
             raise UserError(f"unknown configuration key '{name}', expected one of: {', '.join(known)}")
         arguments[key] = _convert(hints[key], value, name)
+    for name in _required(kind):
+        if name not in arguments:
+            raise UserError(f"{where or 'configuration'}: found no '{name}', expected {_words(hints[name])}")
     return kind(**arguments)
+
+
+def _required(kind: type[Any]) -> list[str]:
+    missing = dataclasses.MISSING
+    return [f.name for f in dataclasses.fields(kind) if f.default is missing and f.default_factory is missing]
 
 
 def to_json(config: Config) -> str:

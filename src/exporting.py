@@ -22,7 +22,7 @@ from src.infer310 import description, onnx_file
 from src.infer310.comparison import LARGEST, Exported, largest_difference, make_cases, synthetic_voices
 from src.infer310.description import MIXTURE, NUM_SAMPLES, TRACKS, Description, arrays, check_sum, path_beside
 from src.infer310.mindir_version import to_old_version
-from src.inference import as_separate, check_memory
+from src.inference import EXPORT_BYTES_PER_FRAME_AND_UNIT, as_separate, check_memory
 from src.models.exported import ExportedSwave
 from src.models.exported_lstm import MakeLSTM, for_ascend, for_lite, for_onnx
 from src.recordings.hidden_folder import hidden_folder, put_in_place
@@ -101,7 +101,7 @@ def export(request: Request, say: Say) -> Description:
         raise UserError(f"{request.path}: found a folder, expected the name of a file")
     source = _load(request)
     model, num_samples = source.model, source.chunking.chunk_samples
-    check_memory(request.batch_size * num_samples, model, "--seconds")
+    check_memory(request.batch_size * num_samples, model, "--seconds", EXPORT_BYTES_PER_FRAME_AND_UNIT)
     make_folder(request.path.parent)
     say(f"{request.ckpt_path}: {source.weights} weights, {model.num_speakers} speakers, {model.sample_rate} Hz")
     with hidden_folder(request.path.parent, ".exporting-") as folder:

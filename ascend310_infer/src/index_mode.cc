@@ -154,8 +154,8 @@ void SeparateAll(const Index& index, const Description& description, const Resul
     workers.push_back(std::async(std::launch::async, [&, separate = pool->UseOne(place)] {
       try {
         while (const IndexEntry* entry = work->Next()) {
-          SeparateEntry(index, *entry, description, separate, hidden_folder,
-                        {hidden_folder + "/" + entry->file, results.PathOf(entry->file)},
+          const Placement placement{hidden_folder + "/" + entry->file, results.PathOf(entry->file)};
+          SeparateEntry(index, *entry, description, separate, hidden_folder, placement,
                         [&](int64_t num_samples) { work->Advance(num_samples); });
         }
       } catch (...) {

@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <optional>
 
 #include "failure.h"
 #include "hidden_folder.h"
+#include "named_failure.h"
 #include "passes.h"
 #include "progress.h"
 #include "text.h"
@@ -56,14 +56,13 @@ std::vector<SampleFormat> SeparateInto(const std::vector<Placement>& placements,
     progress->Advance(stage, seconds, total);
   };
   SampleFile tracks(folder, separation.num_speakers);
-  std::vector<double> gains;
-  {
+  const std::vector<double> gains = WithName(planned.path, [&] {
     SampleFile mixture(folder);
     *report = ReadMixture(planned.path, separation.sample_rate, on_progress, &mixture);
     progress->Clear();
     TellRemarks(planned.path, *report, separation, told);
-    gains = SeparateMixture(mixture, separation, folder, on_progress, &tracks);
-  }
+    return SeparateMixture(mixture, separation, folder, on_progress, &tracks);
+  });
   const MakeBlocks make_blocks = [&](const BlockSink& sink) {
     ScaleTracks(tracks, gains, separation.sample_rate, *report, on_progress, sink);
   };

@@ -111,9 +111,6 @@ def _from_values(values: Any) -> Description:
     found = (values.pop("format", None), values.pop("version", None)) if isinstance(values, dict) else values
     if found != (FORMAT, VERSION):
         raise UserError(f"found {found!r}, expected format '{FORMAT}', version {VERSION}")
-    missing = [field.name for field in dataclasses.fields(Description) if field.name not in values]
-    if missing:
-        raise UserError(f"found no '{missing[0]}', expected the description that export.py writes")
     return from_dict(Description, values)
 
 

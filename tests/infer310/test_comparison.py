@@ -69,4 +69,4 @@ def test_sound_after_the_true_samples_is_a_difference():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_no_numbers(value):
     with pytest.raises(UserError, match="found NaN or infinite samples in the exported network's output"):
-        largest_difference(lambda mixtures, _: separate(mixtures) * value, 1, separate, cases())
+        largest_difference(lambda mixtures, _: np.full_like(separate(mixtures), value), 1, separate, cases())

@@ -17,16 +17,15 @@ from src.stitching.alignment import Aligner, search
 from src.stitching.chunks import Chunking, fade_in, plan_chunks, separate_in_chunks
 from src.stitching.gains import fit_gains, gains_from_products
 from src.stitching.voiceprint import Voices, mel_bands
-from tests.infer310.cpp_programs import built
 from tests.synthetic import voice
 
 Floats = np.ndarray
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory):
+def ask(cpp_build, tmp_path_factory):
     """Gives questions to stitching_check, and its answers."""
-    program = built("stitching_check")
+    program = cpp_build / "stitching_check"
 
     def answers(folder: Path | None = None, **questions: Sequence[Any]) -> dict[str, Any]:
         folder = folder or tmp_path_factory.mktemp("case")

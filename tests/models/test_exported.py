@@ -18,7 +18,7 @@ from src.models.swave import Swave
 from src.runtime import start
 from tests.models.dynamic_rnn import DynamicRNNStandIn
 
-TINY = ModelConfig(num_filters=12, kernel_size=4, hidden_size=3, num_pairs=2, chunk_frames=6)
+TINY = ModelConfig(num_filters=12, kernel_size=4, hidden_size=3, num_pairs=1, chunk_frames=6)
 SAMPLES = 97
 ROUNDING = 1e-5  # of the peak
 
@@ -68,14 +68,12 @@ def largest_difference(network, exported, batch, mixture, lengths):
     return largest
 
 
-@pytest.mark.parametrize("make_lstm", [for_lite, for_onnx])
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "make_lstm"),
     [
-        {},
-        {"chunk_frames": 7, "num_speakers": 3},
-        {"normalize_level": True, "num_filters": 16},  # frames of 4 samples, 2 apart
-        {"chunk_frames": 2, "normalize_level": True},
+        ({"num_pairs": 2, "chunk_frames": 7, "num_speakers": 3}, for_lite),
+        ({"normalize_level": True, "num_filters": 16}, for_lite),  # frames of 4 samples, 2 apart
+        ({"normalize_level": True, "chunk_frames": 2}, for_onnx),
     ],
     ids=str,
 )
@@ -89,7 +87,7 @@ def test_true_samples_give_what_they_give_alone(changes, make_lstm):
         assert difference < ROUNDING, (first, second)
 
 
-@pytest.mark.parametrize("slope", [-0.5, 1.0, 3.0])  # of the head
+@pytest.mark.parametrize("slope", [-0.5, 3.0])  # of the head
 def test_one_row_and_any_slope(slope):
     network = make_network(TINY, slope)
     exported = ExportedSwave(network, 1, SAMPLES)
