@@ -44,7 +44,7 @@ fuzz() {
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$program" "$found" "$corpus" -max_total_time="$seconds" \
         -max_len="$2" -timeout=20 -rss_limit_mb=3000 -artifact_prefix="$build_dir/$1-" -print_final_stats=1 \
         >"$build_dir/$1.log" 2>&1 || return 1
-    "$program" -merge=1 -max_len="$2" -timeout=20 -rss_limit_mb=3000 "$corpus" "$found" >>"$build_dir/$1.log" 2>&1
+    "$program" -merge=1 -use_counters=0 -max_len="$2" -timeout=20 -rss_limit_mb=3000 "$corpus" "$found" >>"$build_dir/$1.log" 2>&1
 }
 
 names=(audio_reader description index)
