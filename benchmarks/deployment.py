@@ -103,7 +103,8 @@ def build_worker() -> Path:
     """The C++ worker, built beside the application."""
     build = APPLICATION / "build"
     subprocess.run(["bash", str(APPLICATION / "build.sh")], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "-B", str(build), "-DGDPRNN_BENCHMARKS=ON"], check=True, stdout=subprocess.DEVNULL)
+    configure = ["cmake", "-S", str(APPLICATION), "-B", str(build), "-DGDPRNN_BENCHMARKS=ON"]
+    subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", str(build), "--parallel"], check=True, stdout=subprocess.DEVNULL)
     return build / "network_worker"
 
