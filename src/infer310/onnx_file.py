@@ -33,6 +33,7 @@ def tidy(source: Path, target: Path, output: str) -> None:
     options.optimized_model_filepath = str(target)
     onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
     model = onnx.load(target)
+    _drop_empty_slices(model.graph)
     (last,) = model.graph.output
     for node in model.graph.node:
         node.output[:] = [output if name == last.name else name for name in node.output]
@@ -42,6 +43,21 @@ def tidy(source: Path, target: Path, output: str) -> None:
     model.opset_import.extend(standard)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, target)
+
+
+def _drop_empty_slices(graph: Any) -> None:
+    """MindSpore writes a slice that takes everything as one along no axes, which MindSpore Lite cannot read."""
+    empty = {value.name for value in graph.initializer if list(value.dims) == [0]}
+    instead = {
+        node.output[0]: node.input[0] for node in graph.node if node.op_type == "Slice" and node.input[1] in empty
+    }
+    for node in [node for node in graph.node if node.output[0] in instead]:
+        graph.node.remove(node)
+    for node in graph.node:
+        node.input[:] = [instead.get(name, name) for name in node.input]
+    used = {name for node in graph.node for name in node.input}
+    for value in [value for value in graph.initializer if value.name not in used]:
+        graph.initializer.remove(value)
 
 
 def open_session(path: Path, num_threads: int) -> Any:

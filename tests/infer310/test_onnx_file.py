@@ -20,9 +20,9 @@ from src.runtime import start
 def test_weights_stand_beside_the_lstms_and_the_output_has_its_name(tmp_path):
     start("CPU")
     config = ModelConfig(num_filters=12, kernel_size=4, hidden_size=3, num_pairs=1)
-    exported = ExportedSwave(Swave(config).set_train(False), 1, 97, for_onnx)
+    exported = ExportedSwave(Swave(config).set_train(False), 1, 98, for_onnx)
     raw, path = tmp_path / "raw.onnx", tmp_path / "net.onnx"
-    inputs = Tensor(np.zeros((1, 97), np.float32)), Tensor([1], ms.int32)
+    inputs = Tensor(np.zeros((1, 98), np.float32)), Tensor([1], ms.int32)
     ms.export(exported, *inputs, file_name=str(raw), file_format="ONNX")
     onnx_file.tidy(raw, path, "tracks")
     model = onnx.load(path)
@@ -34,8 +34,10 @@ def test_weights_stand_beside_the_lstms_and_the_output_has_its_name(tmp_path):
     assert len(lstms) == 8
     assert {weights[node.input[1]] for node in lstms} == {(1, 12, 12), (1, 12, 13)}  # along, and across: closable
     assert {weights[node.input[2]] for node in lstms} == {(1, 12, 3)}
+    assert not [name for name, shape in weights.items() if shape == (0,)]  # of slices that take everything
+    assert set(weights) <= {name for node in model.graph.node for name in node.input}
     session = onnx_file.open_session(path, 1)
-    feeds = {"mixture": np.ones((1, 97), np.float32), "num_samples": np.array([50], np.int32)}
+    feeds = {"mixture": np.ones((1, 98), np.float32), "num_samples": np.array([50], np.int32)}
     np.testing.assert_allclose(
         session.run(["tracks"], feeds)[0],
         exported(Tensor(feeds["mixture"]), Tensor(feeds["num_samples"])).asnumpy(),

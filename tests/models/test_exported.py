@@ -75,7 +75,7 @@ def largest_difference(network, exported, batch, mixture, lengths):
         ({"normalize_level": True, "num_filters": 16}, for_lite),  # frames of 4 samples, 2 apart
         ({"normalize_level": True, "chunk_frames": 2}, for_onnx),
     ],
-    ids=str,
+    ids=["two pairs", "levels", "onnx"],
 )
 def test_true_samples_give_what_they_give_alone(changes, make_lstm):
     config = dataclasses.replace(TINY, **changes)
