@@ -19,8 +19,8 @@ from urllib.parse import unquote
 
 from tqdm import tqdm
 
-from src.audio import written_aside
 from src.errors import UserError
+from src.files import written_aside
 
 # apt prints the strongest checksum of its lists: SHA-256 in Debian, SHA-512 in Ubuntu.
 URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) (?P<kind>SHA256|SHA512):(?P<checksum>\w+)$")
