@@ -9,6 +9,7 @@ build_type=Release
 tests=OFF
 sanitizers=
 toolchain=
+libraries=
 jobs=$(nproc)
 
 usage() {
@@ -23,6 +24,7 @@ Build the C++ application: ascend310_infer/build/gdprnn_infer.
   --sanitizers LIST    e.g. address,undefined; best with --type Debug and a --build-dir of its own
   --arch ARCH          x86_64 or aarch64 ($arch); for the other one Debian's cross compiler is used
   --toolchain FILE     a CMake toolchain file of your own
+  --libraries DIR      a folder with include and lib to search for the libraries instead of the system's
   --jobs N             compile so many files at once ($jobs)
   --help
 
@@ -49,7 +51,7 @@ while [ $# -gt 0 ]; do
         shift
         continue
         ;;
-    --build-dir | --type | --sanitizers | --arch | --toolchain | --jobs) ;;
+    --build-dir | --type | --sanitizers | --arch | --toolchain | --libraries | --jobs) ;;
     *) fail "found '$1', which is no option of build.sh (see --help)" ;;
     esac
     if [ $# -lt 2 ] || [ -z "$2" ]; then
@@ -61,6 +63,7 @@ while [ $# -gt 0 ]; do
     --sanitizers) sanitizers=$2 ;;
     --arch) arch=$2 ;;
     --toolchain) toolchain=$2 ;;
+    --libraries) libraries=$2 ;;
     --jobs) jobs=$2 ;;
     esac
     shift 2
@@ -95,7 +98,8 @@ mkdir -p "$build_dir" || fail "$build_dir: cannot be made, expected a folder for
 rm -f "$build_dir/failure.txt"
 if ! cmake -S "$here" -B "$build_dir" -DCMAKE_BUILD_TYPE="$build_type" -DGDPRNN_TESTS="$tests" \
     -DGDPRNN_SANITIZERS="$sanitizers" -DLITE_HOME="${LITE_HOME:-}" -DGDPRNN_CACHE="${GDPRNN_CACHE:-}" \
-    -DGDPRNN_PYTHON="${PYTHON:-}" ${toolchain:+-DCMAKE_TOOLCHAIN_FILE="$toolchain"} 2>"$build_dir/configure.log"; then
+    -DGDPRNN_PYTHON="${PYTHON:-}" ${toolchain:+-DCMAKE_TOOLCHAIN_FILE="$toolchain"} \
+    ${libraries:+-DGDPRNN_LIBRARIES="$libraries"} 2>"$build_dir/configure.log"; then
     # What this project's own CMake files found is told in one line, anything else as CMake tells it.
     [ ! -f "$build_dir/failure.txt" ] || fail "$(cat "$build_dir/failure.txt")"
     cat "$build_dir/configure.log" >&2

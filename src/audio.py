@@ -7,7 +7,7 @@ empty file, a NaN in it, a folder that cannot be written) raises `UserError` wit
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from src.errors import UserError
+from src.files import written_aside
 from src.sample_format import BITS, encode, to_integers, to_steps, wav_header, wav_padding
 
 PathLike = str | os.PathLike[str]
@@ -30,43 +31,6 @@ UNKNOWN_FRAMES = 2**62  # flac from a pipe; libsndfile tells 2**63 - 1
 # libsndfile reads a file that ends early without a complaint, but its log tells both sizes in bytes.
 SHORT_CHUNK = re.compile(r"^\s*(?:data|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 SHORT_OGG = "Junk after the last page"
-
-
-@contextmanager
-def written_aside(path: PathLike) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and rename it to `path` when the block ends well.
-
-    When the block raises, or is interrupted, the temporary file goes and `path` stays as it was.
-    The folder is made if it is missing.
-
-    Raises:
-        UserError: the folder or the file cannot be written.
-    """
-    final = Path(path)
-    aside = final.with_name(f".{final.name}.{os.getpid()}.part")
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        aside.replace(final)
-    except OSError as error:
-        raise UserError(f"{final}: cannot be written ({error.strerror or error})") from error
-    finally:
-        with suppress(OSError):  # gone after the rename, or its folder could not be made
-            aside.unlink()
-
-
-def make_folder(path: PathLike) -> None:
-    """Make a folder for outputs if it is missing, before the work that fills it.
-
-    Raises:
-        UserError: it cannot be made, or files cannot be written there.
-    """
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be made ({error.strerror}), expected a folder") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise UserError(f"{path}: found a folder without the right to write, expected one with it")
 
 
 def _check_is_file(path: Path, name: str) -> None:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
-from src.audio import written_aside
+from src.files import written_aside
 
 EVENTS = "events"  # a folder; `tensorboard --logdir` finds it from any folder above
 PICTURE = "curves.png"

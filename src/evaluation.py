@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.audio import make_folder
 from src.command_line import raise_if_interrupted
 from src.config import CHUNK_SECONDS, ModelConfig
 from src.data.record_index import RecordIndex
 from src.data.records import RecordFile
 from src.errors import UserError
+from src.files import make_folder
 from src.inference import load_separate
 from src.scores.examples import write_examples
 from src.scores.perceptual import pesq_is_installed

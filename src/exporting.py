@@ -15,9 +15,10 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src import checkpoint
-from src.audio import make_folder, read_mono
+from src.audio import read_mono
 from src.config import CHUNK_SECONDS, ModelConfig
 from src.errors import UserError
+from src.files import make_folder
 from src.infer310 import description, onnx_file
 from src.infer310.comparison import LARGEST, Exported, largest_difference, make_cases, synthetic_voices
 from src.infer310.description import MIXTURE, NUM_SAMPLES, TRACKS, Description, arrays, check_sum, path_beside

@@ -66,7 +66,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """What a process that was killed was writing aside (src.audio.written_aside)."""
+    """What a process that was killed was writing aside (src.files.written_aside)."""
     for name in (HISTORY, PICTURE):
         for leftover in folder.glob(f".{name}.*.part"):
             leftover.unlink(missing_ok=True)

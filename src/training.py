@@ -18,12 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from src import checkpoint, run_folder
-from src.audio import written_aside
 from src.command_line import raise_if_interrupted
 from src.config import Config
 from src.curves import Curves
 from src.data.data import Batch, TrainingData
 from src.errors import UserError
+from src.files import written_aside
 from src.health import Health, watched
 from src.models.initial import start_as_mask
 from src.pace import Pace, progress_bar

@@ -1,55 +1,93 @@
-# Targets audio_libraries, header_libraries and doctest_headers: from the system, or from GDPRNN_LIBRARIES, a folder
-# with include and lib that `python -m src.infer310.libraries` fills (see build.sh).
+# Targets libraries and doctest_headers: from the system, or, where something is missing there and for another machine,
+# from Debian's packages, which src/infer310/libraries.py fetches without root into the cache.
 
-set(GDPRNN_LIBRARIES "" CACHE PATH "A folder with include and lib to search before the system's")
+set(GDPRNN_LIBRARIES "" CACHE PATH "A folder with include and lib to search instead of the system's")
+set(install_hint "Debian, Ubuntu: apt-get install libsndfile1-dev libsoxr-dev libssl-dev libeigen3-dev "
+                 "nlohmann-json3-dev doctest-dev; Fedora, openEuler: dnf install libsndfile-devel soxr-devel "
+                 "openssl-devel eigen3-devel json-devel doctest-devel")
+list(JOIN install_hint "" install_hint)
 
-set(missing_libraries "")
-
-function(find_c_library name header file)
-  find_path(${name}_INCLUDE ${header} HINTS ${GDPRNN_LIBRARIES}/include)
-  find_library(${name}_LIBRARY ${file} HINTS ${GDPRNN_LIBRARIES}/lib)
-  mark_as_advanced(${name}_INCLUDE ${name}_LIBRARY)
-  if(NOT ${name}_INCLUDE OR NOT ${name}_LIBRARY)
-    list(APPEND missing_libraries ${name})
-    set(missing_libraries ${missing_libraries} PARENT_SCOPE)
-    return()
-  endif()
-  target_include_directories(audio_libraries SYSTEM INTERFACE ${${name}_INCLUDE})
-  target_link_libraries(audio_libraries INTERFACE ${${name}_LIBRARY})
-endfunction()
-
-function(find_header_library target name header subfolder)
-  find_path(${name}_INCLUDE ${header} HINTS ${GDPRNN_LIBRARIES}/include PATH_SUFFIXES ${subfolder})
+# Appends the name to missing_libraries unless its header and, for a library that is linked, its file are found.
+macro(find_one name header subfolder file)
+  find_path(${name}_INCLUDE ${header} ${find_options} PATH_SUFFIXES include include/${subfolder} ${subfolder})
   mark_as_advanced(${name}_INCLUDE)
   if(NOT ${name}_INCLUDE)
     list(APPEND missing_libraries ${name})
-    set(missing_libraries ${missing_libraries} PARENT_SCOPE)
-    return()
+  elseif(NOT "${file}" STREQUAL "")
+    find_library(${name}_LIBRARY ${file} ${find_options} PATH_SUFFIXES lib)
+    mark_as_advanced(${name}_LIBRARY)
+    if(NOT ${name}_LIBRARY)
+      list(APPEND missing_libraries ${name})
+    endif()
   endif()
-  target_include_directories(${target} SYSTEM INTERFACE ${${name}_INCLUDE})
+endmacro()
+
+macro(find_all)
+  set(missing_libraries "")
+  set(find_options "")
+  if(GDPRNN_LIBRARIES)
+    set(find_options PATHS ${GDPRNN_LIBRARIES} NO_DEFAULT_PATH)
+  endif()
+  find_one(libsndfile sndfile.h "" sndfile)
+  find_one(libsoxr soxr.h "" soxr)
+  find_one(libcrypto openssl/evp.h "" crypto)
+  find_one(Eigen Eigen/Core eigen3 "")
+  find_one(nlohmann_json nlohmann/json.hpp "" "")
+  if(GDPRNN_TESTS)
+    find_one(doctest doctest/doctest.h "" "")
+  endif()
+endmacro()
+
+# Sets GDPRNN_LIBRARIES, for good, to the folder of fetched libraries.
+function(fetch_libraries)
+  set(folder ${cache_dir}/libraries-${target_machine})
+  if(NOT EXISTS ${folder})
+    message(STATUS "Fetching libraries from Debian's packages (about 8 MB, once)")
+    execute_process(
+      COMMAND ${download_python} -m src.infer310.libraries --output ${folder} --arch ${debian_machine}
+      WORKING_DIRECTORY ${repository} RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE log)
+    if(NOT status EQUAL 0)
+      string(STRIP "${log}" log)
+      string(REGEX REPLACE "^.*[\n\r]" "" reason "${log}")
+      list(JOIN missing_libraries ", " missing)
+      fail("not found: ${missing}, and not fetched (${reason}). ${install_hint}")
+    endif()
+  endif()
+  set(GDPRNN_LIBRARIES ${folder} CACHE PATH "" FORCE)
 endfunction()
 
-add_library(audio_libraries INTERFACE)
-add_library(header_libraries INTERFACE)
-add_library(doctest_headers INTERFACE)
-find_c_library(libsndfile sndfile.h sndfile)
-find_c_library(libsoxr soxr.h soxr)
-find_c_library(libcrypto openssl/evp.h crypto)
-find_header_library(header_libraries Eigen Eigen/Core eigen3)
-find_header_library(header_libraries nlohmann_json nlohmann/json.hpp "")
-if(GDPRNN_TESTS)
-  find_header_library(doctest_headers doctest doctest/doctest.h "")
+if(CMAKE_CROSSCOMPILING AND NOT GDPRNN_LIBRARIES)
+  set(missing_libraries "libraries for ${CMAKE_SYSTEM_PROCESSOR}")
+else()
+  find_all()
 endif()
-
+if(missing_libraries AND NOT GDPRNN_LIBRARIES)
+  fetch_libraries()
+  foreach(name libsndfile libsoxr libcrypto Eigen nlohmann_json doctest)
+    unset(${name}_INCLUDE CACHE)
+    unset(${name}_LIBRARY CACHE)
+  endforeach()
+  find_all()
+endif()
 if(missing_libraries)
   list(JOIN missing_libraries ", " missing)
-  fail(
-    "not found: ${missing}. Debian, Ubuntu: apt-get install libsndfile1-dev libsoxr-dev libssl-dev libeigen3-dev "
-    "nlohmann-json3-dev doctest-dev; Fedora, openEuler: dnf install libsndfile-devel soxr-devel openssl-devel "
-    "eigen3-devel json-devel doctest-devel")
+  fail("not found: ${missing}. ${install_hint}")
+endif()
+
+add_library(libraries INTERFACE)
+foreach(name libsndfile libsoxr libcrypto Eigen nlohmann_json)
+  target_include_directories(libraries SYSTEM INTERFACE ${${name}_INCLUDE})
+  if(${name}_LIBRARY)
+    target_link_libraries(libraries INTERFACE ${${name}_LIBRARY})
+  endif()
+endforeach()
+add_library(doctest_headers INTERFACE)
+if(GDPRNN_TESTS)
+  target_include_directories(doctest_headers SYSTEM INTERFACE ${doctest_INCLUDE})
 endif()
 if(GDPRNN_LIBRARIES)
+  message(STATUS "Libraries: ${GDPRNN_LIBRARIES}")
   # What these libraries need in turn lies beside them.
-  target_link_options(audio_libraries INTERFACE
+  target_link_options(libraries INTERFACE
     -Wl,--disable-new-dtags -Wl,-rpath,${GDPRNN_LIBRARIES}/lib -Wl,-rpath-link,${GDPRNN_LIBRARIES}/lib)
 endif()

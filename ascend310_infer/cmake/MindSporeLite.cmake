@@ -5,49 +5,29 @@
 # repository. A second build needs no network.
 
 set(LITE_HOME "$ENV{LITE_HOME}" CACHE PATH "MindSpore Lite SDK; empty: PyPI's runtime")
-set(GDPRNN_CACHE "$ENV{GDPRNN_CACHE}" CACHE PATH "Where downloads are kept; empty: .cache in the repository")
-set(GDPRNN_PYTHON "$ENV{PYTHON}" CACHE FILEPATH "Python that has pip; empty: .venv's or python3")
-
 set(lite_version 2.0.0)
 set(lite_sha256_x86_64 199cd0605cc985b88eddb273db9dfe9000a585ba10ca2292b6b36ebfff07b3ec)
 set(lite_sha256_aarch64 9006b56a0285833802b4880f34cbce5f94111ef5ca4071d5df5c61e8c2a3a6f7)
 set(lite_platform_x86_64 manylinux1_x86_64)
 set(lite_platform_aarch64 manylinux2014_aarch64)  # the file is tagged for any machine, only its content is not
 
-get_filename_component(repository ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
-if(GDPRNN_CACHE)
-  get_filename_component(cache_dir ${GDPRNN_CACHE} ABSOLUTE)
-else()
-  set(cache_dir ${repository}/.cache)
-endif()
-
-function(find_pip_python result)
-  set(python ${GDPRNN_PYTHON})
-  if(NOT python AND EXISTS ${repository}/.venv/bin/python)
-    set(python ${repository}/.venv/bin/python)
-  elseif(NOT python)
-    set(python python3)
-  endif()
-  set(${result} ${python} PARENT_SCOPE)
-endfunction()
-
 # Leaves the wheel's path in `result`, with the right checksum.
 function(fetch_lite_wheel machine folder result)
-  find_pip_python(python)
-  execute_process(COMMAND ${python} -m pip --version RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+  execute_process(COMMAND ${download_python} -m pip --version RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
   if(NOT status EQUAL 0)
-    fail("${python} has no pip, which is needed to get mindspore-lite ${lite_version}: install it "
+    fail("${download_python} has no pip, which is needed to get mindspore-lite ${lite_version}: install it "
                         "(apt-get install python3-pip), set PYTHON to one that has it, or set LITE_HOME to an SDK")
   endif()
   message(STATUS "Fetching mindspore-lite ${lite_version} for ${machine} with pip (about 170 MB, once)")
   execute_process(
-    COMMAND ${python} -m pip download --disable-pip-version-check --quiet --no-deps --only-binary=:all:
+    COMMAND ${download_python} -m pip download --disable-pip-version-check --quiet --no-deps --only-binary=:all:
             --python-version 3.7 --implementation cp --abi cp37m --abi none --platform ${lite_platform_${machine}}
             --dest ${folder} mindspore-lite==${lite_version}
     RESULT_VARIABLE status OUTPUT_VARIABLE log ERROR_VARIABLE log)
   file(GLOB wheels ${folder}/mindspore_lite-${lite_version}-*.whl)
   list(LENGTH wheels count)
   if(NOT status EQUAL 0 OR NOT count EQUAL 1)
+    file(REMOVE_RECURSE ${folder})
     string(REGEX MATCH "ERROR: [^\n]*" reason "${log}")
     fail("mindspore-lite ${lite_version} was not fetched (${reason}): check the network, or set "
                         "LITE_HOME to an SDK")
@@ -63,25 +43,24 @@ endfunction()
 
 # Leaves the runtime's folder in `result`, from the cache or from PyPI.
 function(get_lite_from_pypi result)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
-    set(machine x86_64)
-  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
-    set(machine aarch64)
-  else()
-    fail("found a machine of type ${CMAKE_SYSTEM_PROCESSOR}, expected x86_64 or aarch64, for which "
-                        "PyPI has mindspore-lite: set LITE_HOME to an SDK")
+  if(NOT target_machine)
+    fail("found a machine of type ${CMAKE_SYSTEM_PROCESSOR}, expected x86_64 or aarch64, for which PyPI has "
+         "mindspore-lite: set LITE_HOME to an SDK")
   endif()
-  set(final ${cache_dir}/mindspore_lite/${lite_version}-${machine})
+  set(final ${cache_dir}/mindspore_lite/${lite_version}-${target_machine})
   if(NOT EXISTS ${final})
     string(RANDOM LENGTH 8 random)
     set(aside ${final}.${random}.part)
     file(MAKE_DIRECTORY ${aside})
-    fetch_lite_wheel(${machine} ${aside} wheel)
+    fetch_lite_wheel(${target_machine} ${aside} wheel)
     # The libraries that the C++ API loads on a CPU, and the two that it loads for Ascend.
     set(libraries "mindspore-extendrt_python.so" "mindspore_converter.so" "mindspore_core.so" "mindspore_glog.so*"
                   "mslite_converter_plugin.so" "msplugin-ge-litert_python.so" "runtime_convert_plugin_python.so"
-                  "dnnl.so*" "opencv_*.so*"
+                  "opencv_*.so*"
                   "ascend_kernel_plugin_python.so" "ascend_pass_plugin.so")
+    if(target_machine STREQUAL "x86_64")
+      list(APPEND libraries "dnnl.so*")
+    endif()
     list(TRANSFORM libraries PREPEND "mindspore_lite/lib/lib")
     file(ARCHIVE_EXTRACT INPUT ${wheel} DESTINATION ${aside} PATTERNS ${libraries} "mindspore_lite/include/*")
     file(REMOVE ${wheel})

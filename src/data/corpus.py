@@ -18,7 +18,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from src.audio import written_aside
 from src.command_line import OptionParser, run
 from src.data.corpus_folder import Corpus, scan_corpus
 from src.data.debian import Package, fetch_packages
@@ -32,6 +31,7 @@ from src.data.speaker_folder import (
 )
 from src.data.speakers import Person, chosen_persons, needed_packages
 from src.errors import UserError
+from src.files import written_aside
 
 __all__ = ["Corpus", "build_corpus", "build_demo_corpus", "scan_corpus"]
 

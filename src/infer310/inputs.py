@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src.audio import make_folder, written_aside
 from src.command_line import raise_if_interrupted
 from src.data.record_index import RecordIndex, Records
 from src.errors import UserError
+from src.files import make_folder, written_aside
 from src.infer310.index import INDEX_NAME, Entry, InputIndex, read_inputs, write_index
 
 JOURNAL = "unfinished.txt"  # the digest of the test set, then a line for each file that is whole

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.audio import make_folder
 from src.command_line import raise_if_interrupted
 from src.data.record_index import RecordIndex, Records
 from src.errors import UserError
+from src.files import make_folder
 from src.infer310.index import INDEX_NAME, Entry, OutputIndex, read_outputs
 from src.scores.scoring import Separated
 from src.scores.summary import summarize, to_row, write_results

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.audio import make_folder
 from src.audio_stream import FileSource
 from src.errors import UserError
+from src.files import make_folder
 from src.recordings.track_files import FORMATS
 
 STANDARD_INPUT = "-"

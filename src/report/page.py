@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.audio import make_folder, written_aside
+from src.files import make_folder, written_aside
 from src.report.case import Case, case_card
 from src.report.charts import Point, histogram, scatter
 from src.report.markup import Markup, number, tag

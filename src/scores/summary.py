@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from src.audio import written_aside
 from src.data.record_index import RecordIndex
 from src.errors import UserError
+from src.files import written_aside
 from src.metrics import bootstrap_interval
 from src.scores.perceptual import BAND_NAMES, PESQ_BANDS, why_no_pesq
 from src.scores.scoring import METRICS, Result

@@ -20,6 +20,8 @@ FILLETS = "usr/share/games/fillets-ng/sound"
 APT_GET = """#!{python}
 import os, pathlib, shutil, sys
 archive = pathlib.Path({archive!r})
+with open(archive / "words", "a") as words:
+    words.write(" ".join(sys.argv[1:]) + "\\n")
 words = [word for word in sys.argv[1:] if word != "-o" and "::" not in word]
 with open(archive / "calls", "a") as calls:
     calls.write(" ".join(words) + "\\n")
@@ -39,17 +41,25 @@ if words[0] == "download":
     shutil.copy(source, source.name)
 """
 
+# As apt-cache, which is only asked to show what the lists tell of a package.
+APT_CACHE = """#!{python}
+import pathlib, sys
+entry = pathlib.Path({archive!r}) / "entries" / sys.argv[-1]
+sys.exit(print(entry.read_text()) if entry.exists() else 100)
+"""
+
 
 class Archive:
     """A folder of packages and the `apt-get` that offers them; `bin` goes in front of PATH."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.bin = root, root / "bin"
-        for folder in ("bin", "offered", "debs"):
+        for folder in ("bin", "offered", "debs", "entries"):
             (root / folder).mkdir(parents=True)
-        apt_get = self.bin / "apt-get"
-        apt_get.write_text(APT_GET.format(python=sys.executable, archive=str(root)))
-        apt_get.chmod(0o755)
+        for name, text in (("apt-get", APT_GET), ("apt-cache", APT_CACHE)):
+            program = self.bin / name
+            program.write_text(text.format(python=sys.executable, archive=str(root)))
+            program.chmod(0o755)
 
     def offer(self, tree: Path, name: str, version: str = "1.0-1", kind: str = "SHA256") -> Path:
         """Build a package of the files in `tree` with dpkg-deb and enter it in the lists."""
@@ -68,6 +78,11 @@ class Archive:
     def fail_updates(self, message: str) -> None:
         """Let `apt-get update` print `message` on stderr; like the real one it ends with status 0."""
         (self.root / "update.sh").write_text(f"echo {message!r} >&2")
+
+    @property
+    def all_words(self) -> list[str]:
+        """Every call of apt-get with its settings, a line each."""
+        return (self.root / "words").read_text().splitlines()
 
     @property
     def calls(self) -> list[str]:

@@ -109,6 +109,7 @@ def run_infer(gdprnn_infer: Path) -> Run:
 
     def run(*options: object, **settings: object) -> "subprocess.CompletedProcess[str]":
         words: Sequence[str] = [str(gdprnn_infer), *map(str, options)]
-        return subprocess.run(words, **{"capture_output": True, "text": True, "env": environment, **settings})
+        settings = {"capture_output": True, "text": True, "env": environment, **settings}
+        return subprocess.run(words, check=False, **settings)
 
     return run

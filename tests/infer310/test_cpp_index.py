@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.inference import load_separate
 from src.infer310.index import Entry, InputIndex, read_outputs, write_index
+from src.inference import load_separate
 from src.stitching.chunks import Chunking, separate_in_chunks
 from tests.synthetic import voice
 
@@ -56,13 +56,14 @@ def command(exported, tmp_path):
 
 @pytest.mark.parametrize("options", [(), ("--batch", 3, "--threads", 2)])
 @pytest.mark.parametrize("padding", [0, 100])
-def test_outputs_are_those_of_python(run_infer, exported, command, tmp_path, options, padding):
-    index = write_folder(tmp_path / "O", padding=padding)
+def test_outputs_are_those_of_python(run_infer, exported, command, options, padding):
+    index, outputs = command[3], command[5]
+    write_folder(index.parent, padding=padding)
     result = run_infer(*command, *options)
     assert result.returncode == 0, result.stderr
     separate, _ = load_separate(exported.checkpoint)
     chunking = Chunking.from_seconds(exported.chunk_seconds, None, RATE)
-    for number, tracks in enumerate(read_folder(tmp_path / "R")):
+    for number, tracks in enumerate(read_folder(outputs)):
         mixture = np.fromfile(index.parent / f"{number:05}.bin", "<f4")[: LENGTHS[number]]
         expected = np.concatenate(list(separate_in_chunks(mixture, separate, chunking, RATE)), axis=1)
         assert tracks.shape == (2, LENGTHS[number])
@@ -144,11 +145,11 @@ def test_a_failure_leaves_no_index(run_infer, command, tmp_path):
         ("{", "", "found no JSON object, expected a file of 'gdprnn inputs'"),
     ],
 )
-def test_an_index_that_lies_or_is_of_another_kind(run_infer, command, tmp_path, old, new, message):
-    index = write_folder(tmp_path / "O")
+def test_an_index_that_lies_or_is_of_another_kind(run_infer, command, old, new, message):
+    index = write_folder(command[3].parent)
     index.write_text(index.read_text().replace(old, new, 1))
     check_failure(run_infer(*command), INPUT, message)
-    assert not (tmp_path / "R").exists()
+    assert not command[5].exists()
 
 
 def test_a_missing_index_and_a_truncated_input(run_infer, command, tmp_path):

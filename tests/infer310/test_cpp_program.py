@@ -43,6 +43,22 @@ def talk(speech, tmp_path) -> Path:
     return tmp_path / "talk.wav"
 
 
+@pytest.fixture
+def separate(run_infer, exported, tmp_path):
+    """Runs the program on an input, into the folder `out`."""
+
+    def run(path, *options, **settings):
+        return run_infer("--model", exported.path, "--input", path, "--output", tmp_path / "out", *options, **settings)
+
+    return run
+
+
+@pytest.fixture
+def copied(exported, tmp_path) -> Path:
+    """A copy of the exported network, to be damaged."""
+    return exported.copy_to(tmp_path)
+
+
 def read_tracks(folder: Path, stem: str) -> np.ndarray:
     """[C, T]."""
     return np.stack([soundfile.read(path)[0] for path in sorted(folder.glob(f"{stem}_s*.wav"))])
@@ -59,13 +75,18 @@ def files_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def limited(num_bytes: int):
+    """What a process calls to limit the size of its files."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
+
+
 # numbers
 
 CHUNK = RATE  # samples of the exported network's chunks
 
 
 @pytest.mark.parametrize(
-    ("num_samples", "rate", "num_channels", "subtype"),
+    "recorded",  # samples at 8 kHz, rate, channels, how they are stored
     [
         (2, RATE, 1, "FLOAT"),  # less than a window
         (3000, RATE, 1, "FLOAT"),
@@ -78,14 +99,13 @@ CHUNK = RATE  # samples of the exported network's chunks
         (CHUNK * 9 // 2, 7350, 3, "DOUBLE"),
     ],
 )
-def test_tracks_are_those_of_python(
-    run_infer, exported, separator, speech, tmp_path, num_samples, rate, num_channels, subtype
-):
+def test_tracks_are_those_of_python(separate, separator, speech, tmp_path, recorded):
+    num_samples, rate, num_channels, subtype = recorded
     mono = soxr.resample(speech[:num_samples], RATE, rate) if rate != RATE else speech[:num_samples]
     recording = np.stack([mono * (1 + 0.2 * channel) for channel in range(num_channels)], axis=1)
     path = tmp_path / "talk.wav"
     soundfile.write(path, recording, rate, subtype=subtype)
-    result = run_infer("--model", exported.path, "--input", path, "--output", tmp_path / "out")
+    result = separate(path)
     assert result.returncode == 0, result.stderr
     expected = separator(path)
     tracks = read_tracks(tmp_path / "out", "talk")
@@ -95,9 +115,7 @@ def test_tracks_are_those_of_python(
     assert (np.abs(tracks - expected) <= 1e-4 * peaks + 0.5001 * step).all()
 
 
-def test_files_are_those_of_python_byte_by_byte_but_for_the_last_bits(
-    run_infer, exported, separator, talk, tmp_path
-):
+def test_files_are_those_of_python_byte_by_byte_but_for_the_last_bits(run_infer, exported, separator, talk, tmp_path):
     run_infer("--model", exported.path, "--input", talk, "--output", tmp_path / "cpp")
     separator.separate_file(talk, tmp_path / "python")
     for number in (1, 2):
@@ -244,36 +262,33 @@ def test_a_missing_network(run_infer, exported, talk, tmp_path):
     check_failure(run_infer(*command), MODEL, "none.mindir: cannot be read")
 
 
-def test_a_damaged_network_is_seen_before_the_runtime_gets_it(run_infer, exported, talk, tmp_path):
-    path = exported.copy_to(tmp_path)
-    content = bytearray(path.read_bytes())
+def test_a_damaged_network_is_seen_before_the_runtime_gets_it(run_infer, copied, talk, tmp_path):
+    content = bytearray(copied.read_bytes())
     content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    result = run_infer("--model", path, "--input", talk, "--output", tmp_path / "out")
+    copied.write_bytes(content)
+    result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out")
     check_failure(result, MODEL, "damaged, or not the network of")
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no network", b"\0" * 5000, "half"])
-def test_a_network_that_the_runtime_does_not_take(run_infer, exported, talk, tmp_path, content):
-    path = exported.copy_to(tmp_path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
-    rewritten(path)
-    result = run_infer("--model", path, "--input", talk, "--output", tmp_path / "out")
+def test_a_network_that_the_runtime_does_not_take(run_infer, copied, talk, tmp_path, content):
+    whole = copied.read_bytes()
+    copied.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
+    rewritten(copied)
+    result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out")
     check_failure(result, MODEL, "tiny.mindir: the runtime cannot build it for cpu")
 
 
-def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer, exported, talk, tmp_path):
+def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer, copied, talk, tmp_path):
     rng = np.random.default_rng(0)
-    path = exported.copy_to(tmp_path)
-    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    whole = np.frombuffer(copied.read_bytes(), np.uint8)
     for _ in range(12):
         content = whole.copy()
         places = rng.integers(0, len(content), 200)
         content[places] = rng.integers(0, 256, len(places))
-        path.write_bytes(content.tobytes())
-        rewritten(path)
-        result = run_infer("--model", path, "--input", talk, "--output", tmp_path / "out", timeout=120)
+        copied.write_bytes(content.tobytes())
+        rewritten(copied)
+        result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out", timeout=120)
         assert result.returncode in (0, MODEL, INFERENCE), result
         if result.returncode:
             assert re.fullmatch("error: .*tiny.mindir.*\n", result.stderr), result.stderr
@@ -291,14 +306,12 @@ def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer
         ({"overlap_samples": 4001}, "overlap_samples: found 4001, expected a whole number from 0 to 4000"),
     ],
 )
-def test_descriptions_that_lie_or_are_of_another_kind(run_infer, exported, talk, tmp_path, changes, message):
-    path = exported.copy_to(tmp_path)
-    rewritten(path, **changes)
-    check_failure(run_infer("--model", path, "--input", talk, "--output", tmp_path / "out"), MODEL, message)
+def test_descriptions_that_lie_or_are_of_another_kind(run_infer, copied, talk, changes, message):
+    rewritten(copied, **changes)
+    check_failure(run_infer("--model", copied, "--input", talk, "--output", copied.parent / "out"), MODEL, message)
 
 
-def test_a_description_of_another_network(run_infer, exported, talk, tmp_path):
-    path = exported.copy_to(tmp_path)
+def test_a_description_of_another_network(run_infer, copied, talk, tmp_path):
     tensors = {
         "chunk_samples": 4000,
         "overlap_samples": 1000,
@@ -308,8 +321,8 @@ def test_a_description_of_another_network(run_infer, exported, talk, tmp_path):
         ],
         "outputs": [{"name": "tracks", "dtype": "float32", "shape": [1, 2, 4000]}],
     }
-    rewritten(path, **tensors)
-    result = run_infer("--model", path, "--input", talk, "--output", tmp_path / "out")
+    rewritten(copied, **tensors)
+    result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out")
     check_failure(result, MODEL, "found the inputs mixture float32 .1, 8000.")
 
 
@@ -358,11 +371,9 @@ def spoiled(kind: str, path: Path, talk: Path) -> None:
         ("folder", "bad.wav: found a folder or a device, expected an audio file"),
     ],
 )
-def test_inputs_that_cannot_be_used(run_infer, exported, talk, tmp_path, kind, message):
-    path = tmp_path / "bad.wav"
-    spoiled(kind, path, talk)
-    result = run_infer("--model", exported.path, "--input", path, "--output", tmp_path / "out")
-    check_failure(result, INPUT, message)
+def test_inputs_that_cannot_be_used(separate, talk, tmp_path, kind, message):
+    spoiled(kind, tmp_path / "bad.wav", talk)
+    check_failure(separate(tmp_path / "bad.wav"), INPUT, message)
     assert files_of(tmp_path / "out") == []
 
 
@@ -385,32 +396,23 @@ def test_outputs_that_cannot_be_written(run_infer, exported, talk, tmp_path):
     check_failure(run_infer(*command, "--output", tmp_path / "file/below"), OUTPUT, "below: cannot be made")
 
 
-def test_a_full_disk_leaves_nothing_behind(run_infer, exported, speech, tmp_path):
+def test_a_full_disk_leaves_nothing_behind(separate, speech, tmp_path):
     """A limit on the size of files stands in for it, met by the mixture's temporary file, the chunks', the tracks'."""
     soundfile.write(tmp_path / "talk.wav", speech[: 4 * RATE], RATE)
     out = tmp_path / "out"
     out.mkdir()
     (out / "talk_s1.wav").write_text("from before")
     for limit in (10_000, 150_000, 260_000):
-        command = ("--model", exported.path, "--input", tmp_path / "talk.wav", "--output", out)
-
-        def set_limit(limit=limit):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        check_failure(run_infer(*command, preexec_fn=set_limit), OUTPUT, "talk.wav: the temporary file in .* cannot be written")
+        result = separate(tmp_path / "talk.wav", preexec_fn=limited(limit))
+        check_failure(result, OUTPUT, "talk.wav: the temporary file in .* cannot be written")
         assert files_of(out) == ["talk_s1.wav"]
         assert (out / "talk_s1.wav").read_text() == "from before"
 
 
-def test_a_full_disk_while_the_tracks_are_written(run_infer, exported, speech, tmp_path):
+def test_a_full_disk_while_the_tracks_are_written(separate, speech, tmp_path):
     """At a higher rate the wav files are larger than all temporary files."""
     soundfile.write(tmp_path / "talk.wav", soxr.resample(speech[:4000], RATE, 96000), 96000, subtype="FLOAT")
-    command = ("--model", exported.path, "--input", tmp_path / "talk.wav", "--output", tmp_path / "out")
-
-    def set_limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    result = run_infer(*command, preexec_fn=set_limit)
+    result = separate(tmp_path / "talk.wav", preexec_fn=limited(100_000))
     assert result.returncode == OUTPUT
     assert re.search("^error: .*talk_s1.wav: cannot be written .File too large.\n$", result.stderr, re.MULTILINE)
     assert files_of(tmp_path / "out") == []
