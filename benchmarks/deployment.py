@@ -4,7 +4,8 @@
 
 Networks of three sizes with random weights are exported as MINDIR and ONNX. The runtimes are processes that run the
 network whenever they are asked to; they are asked in turn, so that a machine that becomes slower meets all of them,
-and the figures are ratios of medians. Printed are tables in Markdown. Needs onnx and onnxruntime (requirements-dev.txt).
+and the figures are ratios of medians. Printed are tables in Markdown. Needs onnx and onnxruntime, which
+requirements-dev.txt names.
 """
 
 import os
@@ -113,10 +114,14 @@ def contenders_for(mindir: Path, worker: Path, num_threads: int) -> list[Contend
     """What is compared with so many threads; the C++ program first."""
     onnx = mindir.with_suffix(".onnx")
     python = [sys.executable, str(WORKER)]
-    found = [Contender("C++", [str(worker), str(mindir), str(num_threads), "1"])]
+    converted = mindir.with_suffix(".ms")
+    found = [
+        Contender("C++", [str(worker), str(mindir), str(num_threads), "1"]),
+        Contender("C++, converted", [str(worker), str(converted), str(num_threads), "1"]),
+    ]
     if num_threads > 1:
-        command = [str(worker), str(mindir), "1", str(num_threads)]
-        found.append(Contender(f"C++, --batch {num_threads}", command, chunks_at_once=num_threads))
+        command = [str(worker), str(converted), "1", str(num_threads)]
+        found.append(Contender(f"C++, converted, --batch {num_threads}", command, chunks_at_once=num_threads))
     return [
         *found,
         Contender("GraphCell", [*python, "mindspore", str(mindir), str(num_threads)]),
@@ -174,6 +179,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     paths = export_all(options.work)
     worker = build_worker()
+    for path in paths.values():
+        convert = [worker.with_name("gdprnn_convert"), path, path.with_suffix(".ms")]
+        subprocess.run(convert, check=True, stdout=subprocess.DEVNULL)
     cores = usable_cores()
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores, load before {os.getloadavg()[0]:.1f}")
     for name, (_, rounds) in SIZES.items():

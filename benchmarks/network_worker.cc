@@ -4,11 +4,9 @@
 //
 // NETWORKS copies of the network, each with its own THREADS, run at the same time. Tells "ready" on standard output when
 // it is, then the seconds of each run, and at the end the process's largest resident memory in kB.
-#include <sys/resource.h>
-
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <random>
 #include <string>
@@ -45,8 +43,9 @@ int main(int argc, char** argv) {
     separate(from, length, to);
     std::cout << std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() << std::endl;
   }
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  std::cout << usage.ru_maxrss << std::endl;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmHWM:", 0) == 0) std::cout << std::stol(line.substr(6)) << std::endl;
+  }
   return 0;
 }

@@ -1,4 +1,5 @@
-# The target mindspore_lite: MindSpore's C++ API, from the SDK that LITE_HOME names or from PyPI's runtime.
+# The target mindspore_lite: MindSpore's C++ API, from the SDK that LITE_HOME names or from PyPI's runtime; and the
+# variable lite_converter, its library that converts networks, empty where an SDK has none.
 #
 # PyPI's wheel is made for Python, but its library exports the C++ API and needs no Python. It is fetched by pip,
 # compared with the checksum below, and what is needed of it is kept in a cache: GDPRNN_CACHE, or .cache in the
@@ -77,12 +78,14 @@ if(LITE_HOME)
   set(lite_include ${lite_dir}/runtime)
   file(GLOB lite_glog ${lite_dir}/runtime/third_party/glog/libmindspore_glog.so* ${lite_dir}/runtime/lib/libmindspore_glog.so*)
   set(lite_library ${lite_dir}/runtime/lib/libmindspore-lite.so)
+  file(GLOB lite_converter ${lite_dir}/tools/converter/lib/libmindspore_converter.so)
   file(GLOB lite_more_folders LIST_DIRECTORIES true ${lite_dir}/runtime/third_party/*)
 else()
   get_lite_from_pypi(lite_dir)
   set(lite_include ${lite_dir})
   file(GLOB lite_glog ${lite_dir}/lib/libmindspore_glog.so*)
   set(lite_library ${lite_dir}/lib/libmindspore-extendrt_python.so)
+  set(lite_converter ${lite_dir}/lib/libmindspore_converter.so)
 endif()
 foreach(needed ${lite_library} ${lite_include}/include/api/model.h)
   if(NOT EXISTS ${needed})

@@ -19,6 +19,8 @@ namespace gdprnn {
 namespace {
 
 constexpr char kLogVariable[] = "GLOG_v";
+// Left to itself the device computes in float16, which cannot count the samples of a chunk; so as exported.
+constexpr char kPrecision[] = "enforce_origin";
 constexpr int kExceptionsOnly = 4;  // of the runtime's levels: debug, info, warning, error, exception
 
 std::shared_ptr<mindspore::Context> MakeContext(const Place& place) {
@@ -27,6 +29,7 @@ std::shared_ptr<mindspore::Context> MakeContext(const Place& place) {
   if (place.device == Device::kAscend) {
     auto ascend = std::make_shared<mindspore::AscendDeviceInfo>();
     ascend->SetDeviceID(static_cast<uint32_t>(place.device_id));
+    ascend->SetPrecisionMode(kPrecision);
     context->MutableDeviceInfo().push_back(ascend);
   } else {
     context->MutableDeviceInfo().push_back(std::make_shared<mindspore::CPUDeviceInfo>());
