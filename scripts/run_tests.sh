@@ -23,7 +23,7 @@ check "ruff (format)" .venv/bin/ruff format --check .
 check "mypy (types)" .venv/bin/mypy
 check "lint-imports (layering)" .venv/bin/lint-imports
 if command -v shellcheck >/dev/null; then
-    check "shellcheck (scripts)" shellcheck -x scripts/*.sh scripts/rank/python .ci/run
+    check "shellcheck (scripts)" shellcheck -x scripts/*.sh scripts/rank/python ascend310_infer/*.sh .ci/run
 else
     skipped+=("shellcheck: apt-get install shellcheck")
 fi
