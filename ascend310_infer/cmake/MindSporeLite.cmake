@@ -1,4 +1,5 @@
-# The target mindspore_lite: MindSpore's C++ API, from the SDK that LITE_HOME names or from PyPI's runtime.
+# The target mindspore_lite: MindSpore's C++ API, from the SDK that LITE_HOME names or from PyPI's runtime; and
+# mindspore_converter, its converter, where that is there.
 #
 # PyPI's wheel is made for Python, but its library exports the C++ API and needs no Python. It is fetched by pip,
 # compared with the checksum below, and what is needed of it is kept in a cache: GDPRNN_CACHE, or .cache in the
@@ -99,4 +100,12 @@ target_link_libraries(mindspore_lite INTERFACE ${lite_library} ${lite_glog})
 target_link_options(mindspore_lite INTERFACE -Wl,--disable-new-dtags -Wl,--allow-shlib-undefined)
 foreach(folder ${lite_more_folders})
   target_link_options(mindspore_lite INTERFACE -Wl,-rpath,${folder})
+endforeach()
+
+foreach(folder lib runtime/lib tools/converter/lib)
+  set(lite_converter ${lite_dir}/${folder}/libmindspore_converter.so)
+  if(EXISTS ${lite_converter} AND NOT TARGET mindspore_converter)
+    add_library(mindspore_converter INTERFACE)
+    target_link_libraries(mindspore_converter INTERFACE ${lite_converter})
+  endif()
 endforeach()
