@@ -14,7 +14,7 @@ jobs=$(nproc)
 
 usage() {
     cat <<END
-Build the C++ application: ascend310_infer/build/gdprnn_infer.
+Build the C++ application: ascend310_infer/build/gdprnn_infer, and gdprnn_convert beside it.
 
   bash ascend310_infer/build.sh [OPTIONS]
 

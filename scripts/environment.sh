@@ -41,7 +41,9 @@ prepare_environment() {
         stamp=.venv/installed-$requirements
         if ! cmp -s "$requirements" "$stamp"; then
             echo "installing $requirements (MindSpore alone is 0.8 GB; about 3 GB on the disk in all)"
-            "$PYTHON" -m pip install --disable-pip-version-check -q --progress-bar on -r "$requirements" ||
+            # requirements.txt bounds the others: else one of them may bring a NumPy that MindSpore fails with
+            "$PYTHON" -m pip install --disable-pip-version-check -q --progress-bar on -r "$requirements" \
+                -c requirements.txt ||
                 fail "$requirements could not be installed: see pip's message above; the same command goes on from there"
             cp "$requirements" "$stamp"
         fi

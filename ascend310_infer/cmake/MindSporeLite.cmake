@@ -1,5 +1,5 @@
-# The target mindspore_lite: MindSpore's C++ API, from the SDK that LITE_HOME names or from PyPI's runtime; and the
-# variable lite_converter, its library that converts networks, empty where an SDK has none.
+# The target mindspore_lite: MindSpore's C++ API, from the SDK that LITE_HOME names or from PyPI's runtime; and
+# mindspore_converter, its converter, where that is there.
 #
 # PyPI's wheel is made for Python, but its library exports the C++ API and needs no Python. It is fetched by pip,
 # compared with the checksum below, and what is needed of it is kept in a cache: GDPRNN_CACHE, or .cache in the
@@ -78,14 +78,12 @@ if(LITE_HOME)
   set(lite_include ${lite_dir}/runtime)
   file(GLOB lite_glog ${lite_dir}/runtime/third_party/glog/libmindspore_glog.so* ${lite_dir}/runtime/lib/libmindspore_glog.so*)
   set(lite_library ${lite_dir}/runtime/lib/libmindspore-lite.so)
-  file(GLOB lite_converter ${lite_dir}/tools/converter/lib/libmindspore_converter.so)
   file(GLOB lite_more_folders LIST_DIRECTORIES true ${lite_dir}/runtime/third_party/*)
 else()
   get_lite_from_pypi(lite_dir)
   set(lite_include ${lite_dir})
   file(GLOB lite_glog ${lite_dir}/lib/libmindspore_glog.so*)
   set(lite_library ${lite_dir}/lib/libmindspore-extendrt_python.so)
-  set(lite_converter ${lite_dir}/lib/libmindspore_converter.so)
 endif()
 foreach(needed ${lite_library} ${lite_include}/include/api/model.h)
   if(NOT EXISTS ${needed})
@@ -102,4 +100,12 @@ target_link_libraries(mindspore_lite INTERFACE ${lite_library} ${lite_glog})
 target_link_options(mindspore_lite INTERFACE -Wl,--disable-new-dtags -Wl,--allow-shlib-undefined)
 foreach(folder ${lite_more_folders})
   target_link_options(mindspore_lite INTERFACE -Wl,-rpath,${folder})
+endforeach()
+
+foreach(folder lib runtime/lib tools/converter/lib)
+  set(lite_converter ${lite_dir}/${folder}/libmindspore_converter.so)
+  if(EXISTS ${lite_converter} AND NOT TARGET mindspore_converter)
+    add_library(mindspore_converter INTERFACE)
+    target_link_libraries(mindspore_converter INTERFACE ${lite_converter})
+  endif()
 endforeach()

@@ -11,6 +11,9 @@ namespace gdprnn {
 // (The runtime cannot be stopped in the middle of its work.) Call it first, before there are other threads.
 void WatchInterrupts(const std::string& message);
 
+// What would end the program without a word becomes an error of the call that wrote too much, or to nobody.
+void IgnoreWriteSignals();
+
 // While one of these lives, interrupts wait. Not to be nested.
 class InterruptsHeldBack {
  public:

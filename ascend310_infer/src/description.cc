@@ -63,7 +63,10 @@ std::string ToText(const TensorDescription& tensor) {
 
 Description ParseDescription(const std::string& text, const std::string& name) {
   const StrictJson file = StrictJson::Parse(text, name, kModel, kFormat, kVersion);
-  file.Expect("file_format", "MINDIR");
+  const std::string file_format = file.Text("file_format");
+  if (file_format != "MINDIR" && file_format != "MS") {
+    file.Refuse("file_format: found '" + Shown(file_format) + "', expected 'MINDIR', or 'MS' of gdprnn_convert");
+  }
   Description description;
   description.sha256 = file.Text("sha256");
   CheckSha256(file, description.sha256);

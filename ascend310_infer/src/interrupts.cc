@@ -49,6 +49,11 @@ void WatchInterrupts(const std::string& message) {
   std::thread([signals, message] { WaitForInterrupt(signals, message); }).detach();
 }
 
+void IgnoreWriteSignals() {
+  signal(SIGXFSZ, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);
+}
+
 InterruptsHeldBack::InterruptsHeldBack() {
   held_back.lock();
 }

@@ -1,9 +1,7 @@
 // Separates recordings with an exported network: from the options to the exit code, one stage after the other.
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -32,12 +30,6 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point began) {
   return std::chrono::duration<double>(Clock::now() - began).count();
-}
-
-// What would end the program without a word is an error of the call that wrote too much, or to nobody.
-void IgnoreWriteSignals() {
-  std::signal(SIGXFSZ, SIG_IGN);
-  std::signal(SIGPIPE, SIG_IGN);
 }
 
 int TellFailure(const Failure& failure) {

@@ -45,7 +45,7 @@ TEST_CASE("what is no description of this version is told") {
   CHECK(FailureWith("gdprnn exported network", "recipe") ==
         "3 net.mindir.json: format: found \"recipe\", expected 'gdprnn exported network'");
   CHECK(Contains(FailureWith("\"version\": 1", "\"version\": 2"), "found version 2, expected 1"));
-  CHECK(Contains(FailureWith("\"MINDIR\"", "\"ONNX\""), "file_format: found \"ONNX\", expected 'MINDIR'"));
+  CHECK(Contains(FailureWith("\"MINDIR\"", "\"ONNX\""), "file_format: found 'ONNX', expected 'MINDIR'"));
 }
 
 TEST_CASE("every number is checked") {

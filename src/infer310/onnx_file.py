@@ -19,7 +19,7 @@ def require_libraries() -> None:
     if missing:
         raise UserError(
             f"file_format ONNX: found no {' and no '.join(missing)}, with which the file is finished and checked: "
-            f"pip install {' '.join(missing)}"
+            f"pip install {' '.join(missing)} 'numpy<2'"
         )
 
 

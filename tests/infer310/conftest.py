@@ -102,14 +102,25 @@ def exported(export_tiny: Callable[..., ExportedNetwork]) -> ExportedNetwork:
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="session")
-def run_infer(gdprnn_infer: Path) -> Run:
-    """Runs the program with options; further arguments are those of `subprocess.run`."""
+def runner(program: Path) -> Run:
+    """Runs a program with options; further arguments are those of `subprocess.run`."""
     environment = {name: value for name, value in os.environ.items() if name != "GLOG_v"}  # set for MindSpore
 
     def run(*options: object, **settings: object) -> "subprocess.CompletedProcess[str]":
-        words: Sequence[str] = [str(gdprnn_infer), *map(str, options)]
+        words: Sequence[str] = [str(program), *map(str, options)]
         settings = {"capture_output": True, "text": True, "env": environment, **settings}
         return subprocess.run(words, check=False, **settings)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_infer(gdprnn_infer: Path) -> Run:
+    """Runs gdprnn_infer with options."""
+    return runner(gdprnn_infer)
+
+
+@pytest.fixture(scope="session")
+def convert(cpp_build: Path) -> Run:
+    """Runs gdprnn_convert with options."""
+    return runner(cpp_build / "gdprnn_convert")

@@ -299,7 +299,7 @@ def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer
     [
         ({"version": 2}, "found version 2, expected 1"),
         ({"format": "recipe"}, "format: found \"recipe\", expected 'gdprnn exported network'"),
-        ({"file_format": "ONNX"}, "file_format: found \"ONNX\", expected 'MINDIR'"),
+        ({"file_format": "ONNX"}, "file_format: found 'ONNX', expected 'MINDIR'"),
         ({"num_speakers": 3}, "outputs.0.: found tracks float32 .1, 2, 8000., expected tracks float32 .1, 3, 8000."),
         ({"chunk_samples": 8001}, "inputs.0.: found mixture float32 .1, 8000., expected mixture float32 .1, 8001."),
         ({"sample_rate": "fast"}, 'sample_rate: found "fast", expected a whole number'),

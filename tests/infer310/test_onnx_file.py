@@ -47,5 +47,5 @@ def test_weights_stand_beside_the_lstms_and_the_output_has_its_name(tmp_path):
 
 def test_missing_libraries_are_told_with_the_command_that_gets_them(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object())
-    with pytest.raises(UserError, match=r"found no onnxruntime, .*: pip install onnxruntime$"):
+    with pytest.raises(UserError, match=r"found no onnxruntime, .*: pip install onnxruntime 'numpy<2'$"):
         onnx_file.require_libraries()
