@@ -35,6 +35,9 @@ the SDK that the variable LITE_HOME names, or else the one on PyPI, fetched by p
 END
 }
 
+# A command's own path, as CMake would take its bare name for a file of this folder.
+PYTHON=${PYTHON:+$(command -v -- "$PYTHON" || echo "$PYTHON")}
+
 fail() {
     printf 'error: %s\n' "$1" >&2
     exit 2

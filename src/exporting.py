@@ -65,6 +65,8 @@ class Request:
             raise UserError(f"batch_size: found {self.batch_size}, expected at least 1")
         if not LEAST_CHUNK_SECONDS <= self.seconds < math.inf:
             raise UserError(f"seconds: found {self.seconds}, expected at least {LEAST_CHUNK_SECONDS}")
+        if self.file_name.name in ("", ".."):
+            raise UserError(f"file_name: found '{self.file_name}', expected the name of a file")
         if self.file_name.suffix in set(SUFFIXES.values()) - {SUFFIXES[self.file_format]}:
             raise UserError(f"file_name: found '{self.file_name}' for {self.file_format}, expected no such extension")
 
@@ -229,6 +231,8 @@ def describe_converted(converted: Path, source: Path) -> Description:
     Raises:
         UserError: there is no such file, or `source` is not as its own description tells.
     """
+    if converted.resolve() == source.resolve():
+        raise UserError(f"{converted}: found the exported file itself, expected what a converter made of it")
     original = description.read(path_beside(source))
     if check_sum(source) != original.sha256:
         raise UserError(f"{source}: found another file than {path_beside(source)} describes, expected that one")

@@ -31,14 +31,17 @@ constexpr int kHighestRate = 10'000'000;
 constexpr int kMostSpeakers = 64;
 constexpr int64_t kMostSamples = int64_t{1} << 40;
 constexpr size_t kLongestFileName = 255;
+constexpr char kEnding[] = ".bin";
 constexpr int64_t kBlockSamples = 1 << 16;
 constexpr int64_t kSampleBytes = sizeof(float);
 
-// Hidden names are those of this program's own files.
+// Hidden names are those of this program's own files; those that do not end in .bin are of other files, which an output
+// of the same name would overwrite.
 void CheckFileName(const StrictJson& object, const std::string& file) {
   const bool is_plain = file.find('/') == std::string::npos && file.find('\0') == std::string::npos;
-  if (file.empty() || file.size() > kLongestFileName || !is_plain || file[0] == '.' || file == "index.json") {
-    object.Refuse("file: found '" + Shown(file) + "', expected the plain name of a file");
+  const bool is_bin = std::filesystem::path(file).extension() == kEnding;
+  if (file.size() > kLongestFileName || !is_plain || !is_bin || file[0] == '.') {
+    object.Refuse("file: found '" + Shown(file) + "', expected NAME.bin without a folder");
   }
 }
 

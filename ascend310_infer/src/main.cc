@@ -97,6 +97,8 @@ int RunAndTell(const std::vector<std::string>& arguments) {
     return TellFailure(failure);
   } catch (const std::bad_alloc&) {
     return TellFailure(Failure(kInference, "found too little memory for the network and the recording"));
+  } catch (const std::exception& error) {  // of the system: no more threads, for instance
+    return TellFailure(Failure(kInference, std::string("cannot go on (") + error.what() + ")"));
   }
 }
 

@@ -8,6 +8,7 @@ Letters in shapes: B batch, C speakers, M samples of a chunk.
 import dataclasses
 import hashlib
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,10 @@ class Description:
         if self.largest_difference is not None:
             lines.append(f"largest difference from the checkpoint: {self.largest_difference:.1e} of the output's peak")
         if self.file_format == "MINDIR":
-            lines.append(f"next: ascend310_infer/build/gdprnn_infer --model {path} --input talk.wav --output separated")
-            lines.append(f"      bash scripts/run_infer_310.sh {path} TEST_PATH y")
+            device, name = self.device_target.lower(), shlex.quote(str(path))
+            program = "ascend310_infer/build/gdprnn_infer"
+            lines.append(f"next: {program} --model {name} --device {device} --input talk.wav --output separated")
+            lines.append(f"      bash scripts/run_infer_310.sh {name} TEST_PATH y {device}")
         return "\n".join(lines)
 
 

@@ -137,7 +137,7 @@ def test_a_failure_leaves_no_index(run_infer, command, tmp_path):
         ("[1, 2500]", "[2500]", r"inputs\[1\]: shape: expected \[1, T\]"),
         ("[1, 2500]", "[1, 2499]", r"inputs\[1\]: num_samples: found 2500, expected a whole number from 1 to 2499"),
         ("[1, 2500]", "[1, 9223372036854775807]", r"inputs\[1\]: shape: found"),
-        ("00001.bin", "../O/00001.bin", "file: found '../O/00001.bin', expected the plain name of a file"),
+        ("00001.bin", "../O/00001.bin", "file: found '../O/00001.bin', expected NAME.bin without a folder"),
         ("00001.bin", "00002.bin", "found '00002.bin' twice"),
         ("00001.bin", "missing.bin", "missing.bin: cannot be read"),
         ('"sample_rate": 8000', '"sample_rate": 16000', "found inputs at 16000 Hz, expected 8000 Hz"),
