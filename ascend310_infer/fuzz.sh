@@ -31,6 +31,8 @@ command -v clang++ >/dev/null || {
     exit 2
 }
 
+# A command's own path, as CMake would take its bare name for a file of this folder.
+PYTHON=${PYTHON:+$(command -v -- "$PYTHON" || echo "$PYTHON")}
 build_dir=$here/build-fuzz
 CC=clang CXX=clang++ cmake -S "$here" -B "$build_dir" -DGDPRNN_FUZZERS=ON -DGDPRNN_TESTS=OFF -DCMAKE_BUILD_TYPE=Release \
     -DGDPRNN_SANITIZERS=address,undefined "-DLITE_HOME=${LITE_HOME:-}" "-DGDPRNN_CACHE=${GDPRNN_CACHE:-}" \

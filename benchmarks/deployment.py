@@ -130,7 +130,7 @@ def contenders_for(mindir: Path, worker: Path, num_threads: int) -> list[Contend
 
 
 def measure(contenders: Sequence[Contender], rounds: int) -> None:
-    """Run all of them in turn; each is alone in memory when it starts."""
+    """Run all of them in turn, then start each twice more, alone."""
     processes = [Process(contender) for contender in contenders]
     for number in range(WARM_UP + rounds):
         for process in processes:
@@ -139,7 +139,7 @@ def measure(contenders: Sequence[Contender], rounds: int) -> None:
                 process.contender.seconds.append(seconds)
     for process in processes:
         process.end()
-    for contender in contenders:  # twice more, for the start alone
+    for contender in contenders:
         for _ in range(2):
             Process(contender).end()
 

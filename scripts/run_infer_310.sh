@@ -221,6 +221,7 @@ if [ -z "$program" ]; then
 fi
 run_stage infer "$(realpath -- "$program")" --model "$model" --index "$inputs" --output "$output/outputs" \
     --device "$target" "${program_options[@]}"
+tail -n 1 -- "$log" # how long it took
 told=$output/.scores
 : >"$told"
 run_stage score "$PYTHON" "$ROOT/postprocess.py" --bin_path "$output/outputs" --test_dir "$test_path" \

@@ -169,7 +169,7 @@ def score_records(records: RecordFile, separation: Separation, unfinished: Unfin
         separated,
         results,
         unfinished.append,
-        task="evaluating",
+        is_separating=True,
         when_one_dies="a process that scores was killed (is the memory full?): the same command goes on from there",
     )
 

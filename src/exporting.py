@@ -6,7 +6,8 @@ Letters in shapes: B batch, C speakers, M samples of a chunk.
 import dataclasses
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def export(request: Request, say: Say) -> Description:
     check_memory(request.batch_size * num_samples, model, "--seconds", EXPORT_BYTES_PER_FRAME_AND_UNIT)
     make_folder(request.path.parent)
     say(f"{request.ckpt_path}: {source.weights} weights, {model.num_speakers} speakers, {model.sample_rate} Hz")
-    with hidden_folder(request.path.parent, ".exporting-") as folder:
+    with hidden_folder(request.path.parent, ".exporting-") as folder, _mindspore_files_in(folder):
         aside = folder / request.path.name
         say(f"writing {request.file_format} for {request.batch_size} x {num_samples} samples")
         make_lstm = FORMS[request.file_format, request.device_target]
@@ -117,6 +118,19 @@ def export(request: Request, say: Say) -> Description:
         description.write(described, path_beside(aside))
         put_in_place({aside: request.path, path_beside(aside): path_beside(request.path)})
     return described
+
+
+@contextmanager
+def _mindspore_files_in(folder: Path) -> Iterator[None]:
+    """Where MindSpore leaves what it tells of a compilation that failed or was interrupted."""
+    before = os.environ.get("MS_OM_PATH")
+    os.environ["MS_OM_PATH"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["MS_OM_PATH"]
+        if before is not None:
+            os.environ["MS_OM_PATH"] = before
 
 
 def _load(request: Request) -> _Source:

@@ -11,6 +11,12 @@ namespace gdprnn {
 // Raises Failure(kOutput): it cannot be made, or files cannot be written there.
 void MakeOutputFolder(const std::string& path);
 
+// Keeps other runs out of a folder for as long as this process lives: all of them, or only those that want it `alone`.
+// Raises Failure(kOutput): another one is there.
+void LockFolder(const std::string& path, bool alone);
+
+constexpr char kHiddenPrefix[] = ".separating-";  // of the names of hidden folders
+
 // A temporary folder, which is gone afterwards, whatever ended that. At most one at a time.
 class HiddenFolder {
  public:

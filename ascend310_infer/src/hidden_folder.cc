@@ -1,6 +1,8 @@
 #include "hidden_folder.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,7 +28,16 @@ void MakeOutputFolder(const std::string& path) {
   }
 }
 
-HiddenFolder::HiddenFolder(const std::string& parent) : path_(parent + "/.separating-XXXXXX") {
+void LockFolder(const std::string& path, bool alone) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // which stays open
+  if (descriptor < 0) throw Failure(kOutput, path + ": cannot be opened (" + SystemReason(errno) + ")");
+  if (flock(descriptor, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    close(descriptor);
+    throw Failure(kOutput, path + ": found another run that writes there, expected none");
+  }
+}
+
+HiddenFolder::HiddenFolder(const std::string& parent) : path_(parent + "/" + kHiddenPrefix + "XXXXXX") {
   const InterruptsHeldBack block;
   if (mkdtemp(path_.data()) == nullptr) {
     throw Failure(kOutput, parent + ": cannot be written to (" + SystemReason(errno) + ")");

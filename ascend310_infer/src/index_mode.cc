@@ -49,6 +49,14 @@ void Remove(const std::string& path) {
   }
 }
 
+// What a run that was killed could not remove.
+void RemoveLeftovers(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().filename().string().rfind(kHiddenPrefix, 0) == 0) fs::remove_all(entry.path(), error);
+  }
+}
+
 // Writes a file in a hidden folder of `folder` and then gives it its name.
 void WriteAside(const std::string& text, const std::string& hidden_folder, const std::string& path) {
   const std::string aside = hidden_folder + "/" + fs::path(path).filename().string();
@@ -66,6 +74,8 @@ ResultFolder::ResultFolder(const Index& index, const Description& description, c
   if (fs::equivalent(path_, index.folder)) {
     throw Failure(kOptions, path_ + ": found the folder of the inputs, expected another --output");
   }
+  LockFolder(path_, true);  // two runs would mix their outputs
+  RemoveLeftovers(path_);
   const std::string marker = MarkerText(index, description, options);
   if (ReadIfThere(PathOf(kMarker)) != marker) {
     Remove(PathOf(kIndexName));

@@ -54,6 +54,7 @@ int RunWavMode(const Options& options) {
   const Description description = ReadDescription(options.model_path);
   const auto plan = PlanOutputs(options.inputs, options.output_dir, description.num_speakers);
   MakeOutputFolder(options.output_dir);
+  LockFolder(options.output_dir, false);
   NetworkPool pool = BuildPool(options, description);
   const Separation separation{pool.UseAll(),           description.num_speakers, description.sample_rate,
                               description.kernel_size, description.chunking,     pool.batch_size()};

@@ -50,7 +50,9 @@ int64_t StrictJson::Integer(const char* key, int64_t least, int64_t most) const 
 
 std::string StrictJson::Text(const char* key) const {
   const Json& value = Field(key, "a text");
-  if (!value.is_string()) Refuse(std::string(key) + ": found " + Dump(value) + ", expected a text");
+  if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
+    Refuse(std::string(key) + ": found " + Dump(value) + ", expected a text");
+  }
   return value.get<std::string>();
 }
 

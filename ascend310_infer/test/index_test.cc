@@ -62,10 +62,11 @@ TEST_CASE("sizes and types are checked") {
   CHECK(Contains(FailureWith("[1, 4]", "[1, 1e3]"), "inputs[0]: shape: found"));
   CHECK(Contains(FailureWith("float32", "float64"), "inputs[0]: dtype: found \"float64\", expected 'float32'"));
   CHECK(Contains(FailureWith("\"inputs\": [", "\"inputs\": [[],"), "inputs[0]: found []"));
+  CHECK(Contains(FailureWith("\"abc123\"", "\"\""), "data: found \"\", expected a text"));
   CHECK(Contains(FailureWith("\"inputs\"", "\"outputs\""), "inputs is missing"));
   CHECK(Contains(FailureOf([] {
                    ParseIndex(R"({"format": "gdprnn inputs", "version": 1, "sample_rate": 8000, "num_speakers": 2,
-                                  "data": "", "inputs": []})",
+                                  "data": "x", "inputs": []})",
                               "index.json");
                  }),
                  "inputs: found none"));

@@ -69,7 +69,7 @@ def score_outputs(outputs: Outputs, records: Records, output_dir: Path) -> dict[
         records.index,
         _separated(outputs, entries, records),
         {},
-        task="scoring",
+        is_separating=False,
         when_one_dies="a process that scores was killed (is the memory full?), nothing was written",
     )
     summary = {

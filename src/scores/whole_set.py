@@ -26,7 +26,7 @@ def score_all(
     results: dict[int, Result],
     keep: Callable[[Result], None] = lambda result: None,
     *,
-    task: str,
+    is_separating: bool,
     when_one_dies: str,
 ) -> list[Result]:
     """Score what comes, with a progress bar; all results in the records' order.
@@ -36,7 +36,7 @@ def score_all(
         separated: the utterances that have no result yet, in any order, taken a few ahead.
         results: of the others, by record; the new ones are added.
         keep: called with every new result.
-        task: what is done, before the bar.
+        is_separating: `separated` is made meanwhile, so that the time is told against that of the audio.
         when_one_dies: what a user is told when a process that scores is killed.
     """
     seconds = index.num_samples / index.sample_rate  # [records]
@@ -49,7 +49,7 @@ def score_all(
         preload=("src.scores.scoring", "pystoi", "fast_bss_eval"),
         when_one_dies=when_one_dies,
     )
-    with closing(scored), _Progress(task, seconds, results) as progress:
+    with closing(scored), _Progress(is_separating, seconds, results) as progress:
         for result in scored:
             results[result.record] = result
             keep(result)
@@ -58,14 +58,16 @@ def score_all(
 
 
 class _Progress:
-    """A bar over the seconds of audio, and how much faster than they sound they are done."""
+    """A bar over the seconds of audio, and how much faster than they sound they are separated and scored."""
 
-    def __init__(self, task: str, seconds: NDArray[np.float64], results: Collection[int]) -> None:
+    def __init__(self, is_separating: bool, seconds: NDArray[np.float64], results: Collection[int]) -> None:
+        self._is_separating = is_separating
         self._seconds = seconds  # of each record
         self._num_done = len(results)
         self._begun = time.monotonic()
         self._audio_seconds = 0.0  # of this sitting
         done = sum(seconds[record] for record in results)
+        task = "evaluating" if is_separating else "scoring"
         self._bar = tqdm(total=seconds.sum(), initial=done, desc=task, bar_format=BAR_FORMAT, dynamic_ncols=True)
 
     def __enter__(self) -> "_Progress":
@@ -76,7 +78,7 @@ class _Progress:
         if self._audio_seconds:
             print(
                 f"{self._num_done} of {len(self._seconds)} utterances done, {self._audio_seconds:.1f} s of audio in "
-                f"{time.monotonic() - self._begun:.1f} s: real-time factor {self._factor():.3f}"
+                f"{time.monotonic() - self._begun:.1f} s{self._factor(': ')}"
             )
 
     def add(self, result: Result) -> None:
@@ -84,9 +86,10 @@ class _Progress:
         self._num_done += 1
         self._audio_seconds += self._seconds[result.record]
         self._bar.set_postfix_str(
-            f"{self._num_done}/{len(self._seconds)} utterances, real-time factor {self._factor():.3f}", refresh=False
+            f"{self._num_done}/{len(self._seconds)} utterances{self._factor(', ')}", refresh=False
         )
         self._bar.update(self._seconds[result.record])
 
-    def _factor(self) -> float:
-        return (time.monotonic() - self._begun) / self._audio_seconds
+    def _factor(self, before: str) -> str:
+        factor = (time.monotonic() - self._begun) / self._audio_seconds
+        return f"{before}real-time factor {factor:.3f}" if self._is_separating else ""

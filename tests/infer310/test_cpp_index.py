@@ -1,6 +1,8 @@
 """The C++ program's model-zoo mode: a folder of .bin inputs to a folder of .bin outputs."""
 
+import fcntl
 import json
+import os
 import re
 import resource
 import signal
@@ -182,12 +184,34 @@ def test_a_full_disk(run_infer, command, tmp_path):
     assert run_infer(*command).returncode == 0
 
 
+@pytest.mark.parametrize("mode", ["index", "wav"])
+def test_a_folder_where_another_run_writes_is_left_alone(run_infer, exported, command, tmp_path, mode):
+    write_folder(tmp_path / "O")
+    (tmp_path / "R").mkdir()
+    options = command if mode == "index" else (*command[:2], "--input", tmp_path / "O/talk.wav", *command[4:])
+    descriptor = os.open(tmp_path / "R", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        check_failure(run_infer(*options), OUTPUT, "R: found another run that writes there, expected none")
+    finally:
+        os.close(descriptor)
+    assert list((tmp_path / "R").iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed(run_infer, command, tmp_path):
+    write_folder(tmp_path / "O")
+    (tmp_path / "R/.separating-abcdef").mkdir(parents=True)
+    (tmp_path / "R/.separating-abcdef/00000.bin").touch()
+    assert run_infer(*command).returncode == 0
+    assert not list((tmp_path / "R").glob(".separating-*"))
+
+
 def test_ctrl_c_leaves_whole_files_only(gdprnn_infer, export_tiny, run_infer, tmp_path):
     network = export_tiny(chunk_seconds=4.0)
     write_folder(tmp_path / "O", [4 * RATE] * 200)
     command = ["--model", network.path, "--index", tmp_path / "O/index.json", "--output", tmp_path / "R"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([gdprnn_infer, *command], **pipes)
+    process = subprocess.Popen(["env", "--default-signal=INT", gdprnn_infer, *command], **pipes)
     while len(list((tmp_path / "R").glob("*.bin"))) < 3:
         assert process.poll() is None
         time.sleep(0.01)
