@@ -196,6 +196,7 @@ def test_the_stages(site):
         *given,
     ]
     lines = result.stdout.splitlines()
+    assert lines.pop(2) == "gdprnn_infer at work"  # the last line of its log: how long it took
     assert [line.split("] ")[1] for line in lines[:3]] == [
         f"1/3 preprocess: {output}/preprocess.log",
         f"2/3 infer: {output}/infer.log",
