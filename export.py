@@ -31,7 +31,7 @@ def make_parser() -> OptionParser:
         "--device_target", "--device", default="CPU", help="CPU, or Ascend: LSTMs in float16 (%(default)s)"
     )
     parser.add_argument("--ema", action="store_true", help="fail unless there is a moving average of the weights")
-    parser.add_argument("--check_audio", type=Path, help="recording for the comparison (else synthetic voices)")
+    parser.add_argument("--check_audio", type=Path, help="recording for the comparison (else one of two people)")
     parser.add_argument("--describe", type=Path, metavar="FILE", help="converted file to write a description for")
     parser.add_argument("--converted_from", type=Path, metavar="FILE", help="exported file that it was made of")
     return parser

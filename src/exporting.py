@@ -21,7 +21,7 @@ from src.config import CHUNK_SECONDS, ModelConfig
 from src.errors import UserError
 from src.files import make_folder
 from src.infer310 import description, onnx_file
-from src.infer310.comparison import LARGEST, Exported, largest_difference, make_cases, synthetic_voices
+from src.infer310.comparison import LARGEST, TWO_PEOPLE, Exported, largest_difference, make_cases
 from src.infer310.description import MIXTURE, NUM_SAMPLES, TRACKS, Description, arrays, check_sum, path_beside
 from src.infer310.mindir_version import to_old_version
 from src.inference import EXPORT_BYTES_PER_FRAME_AND_UNIT, as_separate, check_memory
@@ -189,13 +189,10 @@ def _compare(path: Path, source: _Source, request: Request, say: Say) -> float |
         say(f"not compared with the checkpoint: no CPU runs the operations for {request.device_target}")
         return None
     model, num_samples = source.model, source.chunking.chunk_samples
-    if request.check_audio is None:
-        speech, name = synthetic_voices(num_samples, model.sample_rate), "synthetic voices"
-    else:
-        speech, name = read_mono(request.check_audio, model.sample_rate), str(request.check_audio)
-    cases = make_cases(num_samples, model.kernel_size, speech)
+    audio = request.check_audio or TWO_PEOPLE
+    cases = make_cases(num_samples, model.kernel_size, read_mono(audio, model.sample_rate))
     lengths = sorted({case.num_samples for case in cases})
-    say(f"comparing with the checkpoint: noise and {name}, {', '.join(map(str, lengths))} samples")
+    say(f"comparing with the checkpoint: noise and {audio.name}, {', '.join(map(str, lengths))} samples")
     separate = as_separate(source.network, model, request.ckpt_path)
     difference = largest_difference(_as_exported(path, request.file_format), request.batch_size, separate, cases)
     if not difference <= LARGEST:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -103,6 +104,20 @@ def test_the_moving_average_is_taken_where_there_is_one(ckpt, tmp_path):
         parameter.name = checkpoint.AVERAGE + parameter.name
     run(save(tmp_path / "averaged.ckpt", Swave(MODEL), *averaged.get_parameters()), tmp_path / "net", "--ema")
     assert read(tmp_path / "net.mindir.json").weights == "average"
+
+
+def test_what_mindspore_leaves_of_an_interrupted_compilation_is_gone_too(ckpt, tmp_path, monkeypatch):
+    def interrupted(*_arguments, **_options):
+        folder = Path(os.environ.get("MS_OM_PATH", tmp_path)) / "rank_0"  # where MindSpore writes
+        folder.mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("MS_OM_PATH", str(tmp_path))
+    monkeypatch.setattr(exporting.ms, "export", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(ckpt, tmp_path / "net")
+    assert files_in(tmp_path) == ["weights"]
+    assert os.environ["MS_OM_PATH"] == str(tmp_path)
 
 
 @pytest.mark.parametrize("trouble", ["wrong", "interrupted", "full"])

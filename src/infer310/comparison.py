@@ -5,10 +5,10 @@ Letters in shapes: B batch, C speakers, M samples of the exported network, n tru
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from src.errors import UserError
 from src.stitching.chunks import Floats, Separate
@@ -17,7 +17,7 @@ Exported = Callable[[Floats, NDArray[np.int32]], Floats]  # mixtures [B, M], len
 
 LARGEST = 1e-4  # difference that is taken for rounding, relative to the output's peak
 NOISE_RMS = 0.1
-PITCHES_HZ = (110.0, 190.0)
+TWO_PEOPLE = Path(__file__).with_name("two_people.flac")  # 4 s of real speech, 8 kHz; docs/deployment.md tells whose
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,6 @@ def make_cases(num_samples: int, kernel_size: int, speech: Floats, seed: int = 0
         after = rng.standard_normal(num_samples - length)
         cases.append(Case(np.concatenate([signal[:length], after]).astype(np.float32), length))
     return cases
-
-
-def synthetic_voices(num_samples: int, sample_rate: int, seed: int = 0) -> Floats:
-    """Two buzzing voices with syllables, where there is no recording: float32 [num_samples], RMS about 0.05."""
-    rng = np.random.default_rng(seed)
-    seconds = np.arange(num_samples) / sample_rate
-    mixture = np.zeros(num_samples)
-    for pitch in PITCHES_HZ:
-        phase = pitch * seconds + rng.uniform(1, 3) * np.sin(2 * np.pi * rng.uniform(0.3, 1) * seconds)  # periods
-        pulses = np.diff(np.floor(phase), prepend=0.0)
-        syllables = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(2, 5) * seconds + rng.uniform(0, 6))
-        mixture += lfilter([1.0], [1.0, -1.3, 0.8], pulses) * syllables
-    return np.asarray(0.05 * mixture / np.sqrt(np.mean(mixture**2) + 1e-12), np.float32)
 
 
 def largest_difference(exported: Exported, batch_size: int, separate: Separate, cases: Sequence[Case]) -> float:
