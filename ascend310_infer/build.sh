@@ -110,6 +110,6 @@ if ! cmake -S "$here" -B "$build_dir" -DCMAKE_BUILD_TYPE="$build_type" -DGDPRNN_
 fi
 cmake --build "$build_dir" --parallel "$jobs"
 if [ "$tests" = ON ] && [ "$is_native" = true ]; then
-    "$build_dir/gdprnn_tests"
+    (cd "$build_dir" && ctest --output-on-failure)
 fi
 echo "built $build_dir/gdprnn_infer"

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -22,6 +21,7 @@
 #include "interrupts.h"
 #include "network.h"
 #include "output_file.h"
+#include "program.h"
 #include "runtime_converter.h"
 #include "text.h"
 
@@ -163,21 +163,9 @@ int Run(const std::vector<std::string>& arguments) {
   return kDone;
 }
 
-int RunAndTell(const std::vector<std::string>& arguments) {
-  try {
-    return Run(arguments);
-  } catch (const Failure& failure) {
-    std::fprintf(stderr, "error: %s\n", failure.what());
-    return failure.stage();
-  }
-}
-
 }  // namespace
 }  // namespace gdprnn
 
 int main(int argc, char** argv) {
-  gdprnn::IgnoreWriteSignals();
-  const int exit_code = gdprnn::RunAndTell(std::vector<std::string>(argv + 1, argv + argc));
-  std::fflush(stdout);
-  _exit(exit_code);  // not through the runtime's destructors, which have threads to end
+  gdprnn::RunProgram(gdprnn::Run, argc, argv);
 }

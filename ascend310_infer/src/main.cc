@@ -1,10 +1,6 @@
 // Separates recordings with an exported network: from the options to the exit code, one stage after the other.
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
-#include <exception>
-#include <new>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,6 +13,7 @@
 #include "interrupts.h"
 #include "network_pool.h"
 #include "options.h"
+#include "program.h"
 #include "separation.h"
 #include "wav_mode.h"
 
@@ -30,11 +27,6 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point began) {
   return std::chrono::duration<double>(Clock::now() - began).count();
-}
-
-int TellFailure(const Failure& failure) {
-  std::fprintf(stderr, "error: %s\n", failure.what());
-  return failure.stage();
 }
 
 NetworkPool BuildPool(const Options& options, const Description& description) {
@@ -91,24 +83,9 @@ int Run(const std::vector<std::string>& arguments) {
   return options.inputs.empty() ? RunIndexMode(options) : RunWavMode(options);
 }
 
-int RunAndTell(const std::vector<std::string>& arguments) {
-  try {
-    return Run(arguments);
-  } catch (const Failure& failure) {
-    return TellFailure(failure);
-  } catch (const std::bad_alloc&) {
-    return TellFailure(Failure(kInference, "found too little memory for the network and the recording"));
-  } catch (const std::exception& error) {  // of the system: no more threads, for instance
-    return TellFailure(Failure(kInference, std::string("cannot go on (") + error.what() + ")"));
-  }
-}
-
 }  // namespace
 }  // namespace gdprnn
 
 int main(int argc, char** argv) {
-  gdprnn::IgnoreWriteSignals();
-  const int exit_code = gdprnn::RunAndTell(std::vector<std::string>(argv + 1, argv + argc));
-  std::fflush(stdout);
-  _exit(exit_code);  // not through the runtime's destructors, which have threads to end
+  gdprnn::RunProgram(gdprnn::Run, argc, argv);
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "failure.h"
+#include "test_folder.h"
 
 namespace gdprnn {
 namespace {
@@ -28,17 +29,6 @@ std::vector<float> ReadAll(const SampleFile& file) {
   file.Read(0, file.NumSamples(), samples.data());
   return samples;
 }
-
-// A new folder, gone afterwards.
-class Folder {
- public:
-  Folder() : path_("/tmp/sample_file_test-XXXXXX") { REQUIRE(mkdtemp(path_.data()) != nullptr); }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // As if the disk were full from so many bytes of a file on.
 class FullDisk {
@@ -116,14 +106,14 @@ TEST_CASE("beyond the end there is nothing to read") {
 }
 
 TEST_CASE("nothing is seen in the folder, and nothing stays there") {
-  const Folder folder;
+  const TestFolder folder;
   SampleFile file(folder.path());
   file.Append(Ramp(3).data(), 3);
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 
 TEST_CASE("the system's place is where TMPDIR says") {
-  const Folder folder;
+  const TestFolder folder;
   setenv("TMPDIR", (folder.path() + "/missing").c_str(), 1);
   const std::string message = MessageOf([] { SampleFile file(""); });
   unsetenv("TMPDIR");
@@ -132,12 +122,13 @@ TEST_CASE("the system's place is where TMPDIR says") {
 
 TEST_CASE("a full disk is told, wherever it gets full") {
   for (const rlim_t room : {0, 4, 10, 11'000}) {
-    SampleFile file("");
+    const TestFolder folder;
+    SampleFile file(folder.path());
     const FullDisk full(room);
     const std::vector<float> samples = Ramp(5000);
-    CHECK(MessageOf([&] { file.Append(samples.data(), 5000); }) ==
-          "the temporary file in /tmp cannot be written (File too large)");
-    CHECK(MessageOf([&] { file.SetLength(5000); }) == "the temporary file in /tmp cannot be written (File too large)");
+    const std::string expected = "the temporary file in " + folder.path() + " cannot be written (File too large)";
+    CHECK(MessageOf([&] { file.Append(samples.data(), 5000); }) == expected);
+    CHECK(MessageOf([&] { file.SetLength(5000); }) == expected);
   }
 }
 

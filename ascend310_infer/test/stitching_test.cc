@@ -13,6 +13,7 @@
 #include <random>
 
 #include "failure.h"
+#include "test_folder.h"
 #include "tracks.h"
 
 namespace gdprnn {
@@ -159,18 +160,16 @@ TEST_CASE("silence stays silence") {
 }
 
 TEST_CASE("nothing stays in the folder, also when the network fails") {
-  std::string folder = "/tmp/stitching_test-XXXXXX";
-  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const TestFolder folder;
   const InMemory recording(Noise(1, 5000, 6));
   int calls = 0;
   const auto fail_late = [&](const float*, Eigen::Map<Tracks> tracks) {
     tracks.setZero();
     if (++calls == 4) throw Failure(kInference, "no more");
   };
-  CHECK_THROWS_AS(Separated(recording, 2, {1000, 200}, fail_late, 1, folder), Failure);
+  CHECK_THROWS_AS(Separated(recording, 2, {1000, 200}, fail_late, 1, folder.path()), Failure);
   CHECK(calls == 4);
-  CHECK(std::filesystem::is_empty(folder));
-  std::filesystem::remove(folder);
+  CHECK(std::filesystem::is_empty(folder.path()));
 }
 
 TEST_CASE("a full disk is told") {
