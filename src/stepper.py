@@ -46,8 +46,7 @@ class Stepper:
             if network is not None:
                 set_precision(network, settings.amp)
         if settings.recompute:
-            for block in (*self.network.along, *self.network.across):
-                block.recompute()
+            self.network.recompute_blocks()
         self._cells: tuple[nn.Cell, nn.Cell | None] | None = None
 
     @property

@@ -13,6 +13,7 @@ from mindspore.common.initializer import Uniform, initializer
 
 from src.config import ModelConfig
 from src.models.chunks import merge, split
+from src.models.fused_block import FusedBlock, fused_block_library
 from src.models.lstm import BidirectionalLSTM
 
 SILENT_RMS = 1e-8  # keeps the level of a silent mixture from being divided by zero
@@ -80,6 +81,26 @@ class MulCat(nn.Cell):
         values = self.projection(self.lstm(sequence))
         gates = self.gate_projection(self.gate_lstm(sequence))
         return self.output(ops.cat((values * gates, sequence), 2))
+
+    def weights(self) -> tuple[Parameter, ...]:
+        """All of them, in the order in which the fused operator takes them."""
+        lstm, gate_lstm = self.lstm, self.gate_lstm
+        return (
+            lstm.weight_ih,
+            lstm.weight_hh,
+            lstm.bias_ih,
+            lstm.bias_hh,
+            gate_lstm.weight_ih,
+            gate_lstm.weight_hh,
+            gate_lstm.bias_ih,
+            gate_lstm.bias_hh,
+            self.projection.weight,
+            self.projection.bias,
+            self.gate_projection.weight,
+            self.gate_projection.bias,
+            self.output.weight,
+            self.output.bias,
+        )
 
 
 class Head(nn.Cell):
@@ -158,6 +179,19 @@ class Swave(nn.Cell):
         self.along = nn.CellList([MulCat(channels, hidden) for _ in range(config.num_pairs)])
         self.across = nn.CellList([MulCat(channels, hidden) for _ in range(config.num_pairs)])
         self.head = Head(channels, config.num_speakers, config.kernel_size)
+        library = fused_block_library()
+        self.is_fused = library is not None
+        if library is not None:
+            self.fused_along = FusedBlock(library, hidden, along=True)
+            self.fused_across = FusedBlock(library, hidden, along=False)
+
+    def recompute_blocks(self) -> None:
+        """Compute in the backward pass again what the blocks would else keep for it: less memory, more time."""
+        if self.is_fused:
+            self.fused_along.keeps = self.fused_across.keeps = False
+        else:
+            for block in (*self.along, *self.across):
+                block.recompute()
 
     def construct(self, mixture: Tensor) -> Tensor:
         """Separate [B, T], float32."""
@@ -167,8 +201,8 @@ class Swave(nn.Cell):
         chunks = split(frames, self.chunk_frames)  # [S, K, B, N]
         outputs = []
         for pair in range(len(self.along)):
-            chunks = chunks + self._pass_along(self.along[pair], chunks)
-            chunks = chunks + self._pass_across(self.across[pair], chunks)
+            chunks = self._pass_along(self.along[pair], chunks)
+            chunks = self._pass_across(self.across[pair], chunks)
             if self.training or pair == len(self.along) - 1:
                 outputs.append(self._decode(chunks, num_frames, mixture.shape[1]))
         if self.training:
@@ -183,14 +217,18 @@ class Swave(nn.Cell):
         return ops.sqrt(ops.square(mixture).mean(1, keep_dims=True)) + SILENT_RMS
 
     def _pass_along(self, block: nn.Cell, chunks: Tensor) -> Tensor:
+        if self.is_fused:
+            return self.fused_along(chunks, block.weights())
         num_chunks, chunk_frames, batch, channels = chunks.shape
         rows = chunks.swapaxes(0, 1).reshape(chunk_frames, num_chunks * batch, channels)
-        return block(rows).reshape(chunk_frames, num_chunks, batch, channels).swapaxes(0, 1)
+        return chunks + block(rows).reshape(chunk_frames, num_chunks, batch, channels).swapaxes(0, 1)
 
     def _pass_across(self, block: nn.Cell, chunks: Tensor) -> Tensor:
+        if self.is_fused:
+            return self.fused_across(chunks, block.weights())
         num_chunks, chunk_frames, batch, channels = chunks.shape
         columns = chunks.reshape(num_chunks, chunk_frames * batch, channels)
-        return block(columns).reshape(chunks.shape)
+        return chunks + block(columns).reshape(chunks.shape)
 
     def _decode(self, chunks: Tensor, num_frames: int, num_samples: int) -> Tensor:
         merged = merge(self.head(chunks), num_frames)  # [F, B, C * W]

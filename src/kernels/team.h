@@ -1,0 +1,52 @@
+// Threads for the length of one call: none of them is left when it returns, so that the process can fork at any time.
+#ifndef GDPRNN_KERNELS_TEAM_H_
+#define GDPRNN_KERNELS_TEAM_H_
+
+#include <pthread.h>
+
+#include <thread>
+#include <vector>
+
+namespace gdprnn {
+
+// A part of a row of tasks.
+struct Range {
+  int begin;
+  int end;
+};
+
+class Team {
+ public:
+  explicit Team(int size) : size_(size) { pthread_barrier_init(&barrier_, nullptr, static_cast<unsigned>(size)); }
+  ~Team() { pthread_barrier_destroy(&barrier_); }
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  int size() const { return size_; }
+
+  // work(member) in every member, 0 to size - 1, at the same time.
+  template <typename Work>
+  void Run(const Work& work) {
+    std::vector<std::thread> others;
+    for (int member = 1; member < size_; ++member) others.emplace_back(work, member);
+    work(0);
+    for (std::thread& other : others) other.join();
+  }
+
+  // Waits until all members have come so far.
+  void Meet() { pthread_barrier_wait(&barrier_); }
+
+  // Always the same part for the same member, so that sums are added in the same order in every run.
+  Range Part(int member, int num_tasks) const {
+    return {static_cast<int>(static_cast<int64_t>(num_tasks) * member / size_),
+            static_cast<int>(static_cast<int64_t>(num_tasks) * (member + 1) / size_)};
+  }
+
+ private:
+  int size_;
+  pthread_barrier_t barrier_;
+};
+
+}  // namespace gdprnn
+
+#endif  // GDPRNN_KERNELS_TEAM_H_

@@ -1,0 +1,102 @@
+"""The gated block as one operator on a CPU (src/kernels), with its gradient.
+
+Letters: S chunks, K frames of a chunk, B batch, N channels, H LSTM units of a direction.
+"""
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+from mindspore.ops import CustomRegOp, DataType
+
+from src.kernels.library import find_library, load_library
+from src.runtime import usable_cores
+
+NUM_WEIGHTS = 14
+
+
+def fused_block_library() -> Path | None:
+    """The library of the operators, where the device is a CPU and it could be compiled; ready for this many cores."""
+    if ms.get_context("device_target") != "CPU":
+        return None
+    path = find_library()
+    if path is not None:
+        load_library(path).SetNumThreads(usable_cores())
+    return path
+
+
+class FusedBlock(nn.Cell):
+    """(chunks [S, K, B, N], the block's 14 weights) -> chunks plus the block's output, [S, K, B, N].
+
+    The weights in order: of the values' LSTM `weight_ih` [2, 4H, N], `weight_hh` [2, 4H, H], `bias_ih` and
+    `bias_hh` [2, 4H]; the same of the gates' LSTM; weight [N, 2H] and bias [N] of the values' projection and of
+    the gates'; weight [N, 2N] and bias [N] of the output.
+
+    Args:
+        path: the library.
+        hidden_size: <H>.
+        along: run along the chunks, the second axis; else across them, the first.
+    """
+
+    def __init__(self, path: Path, hidden_size: int, along: bool) -> None:
+        super().__init__()
+        self.keeping, self.recomputing = _operators(path, hidden_size, along)
+        self.keeps = True
+
+    def construct(self, chunks: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """Where `keeps`, what the gradient needs is kept in training; else it is computed again."""
+        if self.training and self.keeps:
+            return self.keeping(chunks, *weights)[0]
+        return self.recomputing(chunks, *weights)
+
+
+@functools.cache
+def _operators(path: Path, hidden_size: int, along: bool) -> tuple[ops.Custom, ops.Custom]:
+    """The operator that saves what its gradient needs, and the one that does not."""
+    name = "GatedBlockAlong" if along else "GatedBlockAcross"
+
+    def saved_shape(shape: Sequence[int], *_weights: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        if min(shape) < 0:
+            return shape, [-1]
+        sizes = (ctypes.c_int64 * len(shape))(*shape)
+        return shape, [load_library(path).CountSaved(sizes, hidden_size, along)]
+
+    def gradient_shapes(_gradient: Sequence[int], _saved: Sequence[int], *arrays: Sequence[int]) -> tuple[Any, ...]:
+        return arrays
+
+    gradient = _custom(path, f"{name}Gradient", gradient_shapes, 3 + NUM_WEIGHTS, 1 + NUM_WEIGHTS)
+
+    def keeping_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+        return gradient(dout[0], out[1], x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
+
+    keeping = _custom(path, f"{name}Training", saved_shape, 1 + NUM_WEIGHTS, 2, keeping_bprop)
+
+    def recomputing_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+        saved = keeping(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)[1]
+        return gradient(dout, saved, x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
+
+    recomputing = _custom(path, name, lambda shape, *_weights: shape, 1 + NUM_WEIGHTS, 1, recomputing_bprop)
+    return keeping, recomputing
+
+
+def _custom(
+    path: Path,
+    name: str,
+    shapes: Callable[..., Any],
+    num_inputs: int,
+    num_outputs: int,
+    bprop: Callable[..., Any] | None = None,
+) -> ops.Custom:
+    registration = CustomRegOp(name)
+    for place in range(num_inputs):
+        registration = registration.input(place, f"input{place}")
+    for place in range(num_outputs):
+        registration = registration.output(place, f"output{place}")
+    types = [DataType.F32_Default] * (num_inputs + num_outputs)
+    registration = registration.dtype_format(*types).target("CPU").get_op_info()
+    dtypes = (ms.float32,) * num_outputs if num_outputs > 1 else ms.float32
+    return ops.Custom(f"{path}:{name}", shapes, dtypes, "aot", bprop=bprop, reg_info=registration)
