@@ -87,15 +87,18 @@ class _Machine:
 
     def execute(self, name: str, argument: object) -> None:
         if name in PUSHED_ARGUMENTS:
-            self.stack.append(argument)
+            self.push(argument)
         elif name in MADE_VALUES:
-            self.stack.append(MADE_VALUES[name]())
+            self.push(MADE_VALUES[name]())
         elif name in STEPS:
             STEPS[name](self)
         elif name in STEPS_WITH_ARGUMENT:
             STEPS_WITH_ARGUMENT[name](self, argument)
         else:
             raise MalformedFileError(f"found the pickle opcode {name}, expected none that needs data from elsewhere")
+
+    def push(self, value: object) -> None:
+        self.stack.append(value)
 
     def pop(self) -> object:
         if not self.stack:
@@ -104,7 +107,7 @@ class _Machine:
 
     def top(self) -> object:
         value = self.pop()
-        self.stack.append(value)
+        self.push(value)
         return value
 
     def mark(self) -> None:
@@ -133,11 +136,11 @@ class _Machine:
             raise MalformedFileError(
                 f"found a pickle without the value {index} that it refers to, expected a whole one"
             )
-        self.stack.append(self.memo[index])
+        self.push(self.memo[index])
 
     def last_as_tuple(self, count: int) -> None:
         values = [self.pop() for _ in range(count)]
-        self.stack.append(tuple(reversed(values)))
+        self.push(tuple(reversed(values)))
 
     def append(self, values: list[object]) -> None:
         target = self.top()
@@ -161,14 +164,14 @@ class _Machine:
 
     def dictionary(self) -> None:
         values = self.pop_to_mark()
-        self.stack.append({})
+        self.push({})
         self.set_items(values)
 
     def call(self, made_by: object, arguments: object) -> None:
         if isinstance(made_by, Global) and made_by in self.makers and isinstance(arguments, tuple):
-            self.stack.append(self.makers[made_by](arguments))
+            self.push(self.makers[made_by](arguments))
         else:
-            self.stack.append(Record(made_by, arguments))
+            self.push(Record(made_by, arguments))
 
     def reduce(self) -> None:
         arguments = self.pop()
@@ -176,14 +179,14 @@ class _Machine:
 
     def new_object_with_names(self) -> None:
         named, arguments = self.pop(), self.pop()
-        self.stack.append(Record(self.pop(), (arguments, named)))
+        self.push(Record(self.pop(), (arguments, named)))
 
     def instance(self, names: object) -> None:
-        self.stack.append(Record(_global(names), tuple(self.pop_to_mark())))
+        self.push(Record(_global(names), tuple(self.pop_to_mark())))
 
     def instance_of_first(self) -> None:
         values = self.pop_to_mark()
-        self.stack.append(Record(values[0] if values else None, tuple(values[1:])))
+        self.push(Record(values[0] if values else None, tuple(values[1:])))
 
     def build(self) -> None:
         state, target = self.pop(), self.top()
@@ -194,7 +197,7 @@ class _Machine:
         name, module = self.pop(), self.pop()
         if not (isinstance(name, str) and isinstance(module, str)):
             raise MalformedFileError("found a global whose name is no text in a pickle, expected a text")
-        self.stack.append(Global(module, name))
+        self.push(Global(module, name))
 
 
 def as_key(value: object) -> object:
@@ -250,14 +253,14 @@ STEPS: dict[str, Callable[[_Machine], None]] = {
     "MARK": _Machine.mark,
     "POP": _Machine.discard,
     "POP_MARK": lambda machine: (machine.pop_to_mark(), None)[1],
-    "DUP": lambda machine: machine.stack.append(machine.top()),
+    "DUP": lambda machine: machine.push(machine.top()),
     "MEMOIZE": lambda machine: machine.put(len(machine.memo)),
-    "TUPLE": lambda machine: machine.stack.append(tuple(machine.pop_to_mark())),
+    "TUPLE": lambda machine: machine.push(tuple(machine.pop_to_mark())),
     "TUPLE1": lambda machine: machine.last_as_tuple(1),
     "TUPLE2": lambda machine: machine.last_as_tuple(2),
     "TUPLE3": lambda machine: machine.last_as_tuple(3),
-    "LIST": lambda machine: machine.stack.append(machine.pop_to_mark()),
-    "FROZENSET": lambda machine: machine.stack.append(machine.pop_to_mark()),
+    "LIST": lambda machine: machine.push(machine.pop_to_mark()),
+    "FROZENSET": lambda machine: machine.push(machine.pop_to_mark()),
     "DICT": _Machine.dictionary,
     "APPEND": lambda machine: machine.append([machine.pop()]),
     "APPENDS": lambda machine: machine.append(machine.pop_to_mark()),
@@ -270,7 +273,7 @@ STEPS: dict[str, Callable[[_Machine], None]] = {
     "NEWOBJ_EX": _Machine.new_object_with_names,
     "OBJ": _Machine.instance_of_first,
     "BUILD": _Machine.build,
-    "BINPERSID": lambda machine: machine.stack.append(machine.persistent(machine.pop())),
+    "BINPERSID": lambda machine: machine.push(machine.persistent(machine.pop())),
     "STOP": lambda machine: None,
 }
 STEPS_WITH_ARGUMENT: dict[str, Callable[[_Machine, object], None]] = {
@@ -279,9 +282,9 @@ STEPS_WITH_ARGUMENT: dict[str, Callable[[_Machine, object], None]] = {
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.put),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.get),
     **dict.fromkeys(
-        ("EXT1", "EXT2", "EXT4"), lambda machine, code: machine.stack.append(Global("copyreg", f"extension {code}"))
+        ("EXT1", "EXT2", "EXT4"), lambda machine, code: machine.push(Global("copyreg", f"extension {code}"))
     ),
-    "GLOBAL": lambda machine, names: machine.stack.append(_global(names)),
+    "GLOBAL": lambda machine, names: machine.push(_global(names)),
     "INST": _Machine.instance,
-    "PERSID": lambda machine, text: machine.stack.append(machine.persistent(text)),
+    "PERSID": lambda machine, text: machine.push(machine.persistent(text)),
 }
