@@ -48,7 +48,8 @@ def opened(path: Path) -> Iterator[object]:
                 yield _read_old(file, path.stat().st_size)
     except MalformedFileError as error:
         raise UserError(f"{path}: not a readable PyTorch file: {error}") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, LookupError) as error:
+        # zipfile checks little of what it reads: a damaged name, for instance, ends in a UnicodeDecodeError
         raise UserError(f"{path}: not a readable PyTorch file: damaged or cut short ({error})") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -122,6 +123,8 @@ def _read_old(file: BinaryIO, file_bytes: int) -> object:
         return file.read(storages[key].num_bytes)
 
     def make_storage(persistent_id: object) -> object:
+        if isinstance(persistent_id, tuple) and len(persistent_id) == 4 and persistent_id[0] == "module":
+            return persistent_id[1]  # a network's class, which stands there with its source
         if isinstance(persistent_id, tuple) and len(persistent_id) == 6 and persistent_id[5] is not None:
             raise MalformedFileError("found a view of a storage, expected whole ones: save it anew with PyTorch 1.6 on")
         made = _storage(persistent_id, 6, fetch)

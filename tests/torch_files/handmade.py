@@ -33,6 +33,9 @@ class Call:
     def __reduce__(self):
         return self.reduced
 
+    def __call__(self):
+        raise AssertionError("what it makes is called in the file only")
+
 
 @dataclass
 class Storage:

@@ -173,6 +173,7 @@ def test_a_pickle_that_would_fill_the_memory_is_refused(monkeypatch):
         read(b"}0" * 600 + b"N.")
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
 def test_damage_never_raises_anything_else():
     rng = np.random.default_rng(0)
     data = pickle.dumps(VALUES, 2)[:3000]
