@@ -109,6 +109,11 @@ def test_the_best_state_is_taken_unless_told_otherwise(arrays, folder, capsys):
         assert f"those in {where}" in capsys.readouterr().out
 
 
+def test_an_empty_best_state_is_none(arrays, folder):
+    source = write(package(arrays, arguments(CASE.model), best={}), folder)
+    assert checkpoint.read(convert(source, folder / "out.ckpt")).progress["weights"] == "model.state"
+
+
 def test_the_best_state_must_be_there_if_it_is_wanted(arrays, folder):
     source = write(package(arrays, arguments(CASE.model)), folder)
     assert "no best_state" in refusal(source, folder / "out" / "out.ckpt", "--weights", "best")
@@ -120,7 +125,7 @@ def wrapped(arrays, form):
         "bare": state,
         "module.": {f"module.{name}": value for name, value in state.items()},
         "state_dict": {"state_dict": {f"net.{name}": value for name, value in state.items()}, "epoch": 3},
-        "model": {"model": state, "best_state": None},
+        "model": {"model": state, "best_state": {}},
         "model alone": {"class": Named("a", "b"), "args": (), "kwargs": {}, "state": state},
         "metadata": Call(
             Named("collections", "OrderedDict"), [[name, value] for name, value in state.items()], state={"_m": 1}

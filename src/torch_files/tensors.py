@@ -64,12 +64,15 @@ class TensorView:
         """A copy of the values, row after row, at the tensor's shape; float64 is rounded, and may become infinite.
 
         Raises:
-            MalformedFileError: they are no floating-point values.
+            MalformedFileError: they are no floating-point values, or the file has not all of them.
         """
         kind = self.storage.kind
         if kind not in FLOATING:
             raise MalformedFileError(f"found values of a {kind}, expected floating-point numbers")
-        stored = np.frombuffer(self.storage.fetch(), TYPES[kind])
+        content = self.storage.fetch()
+        if len(content) != self.storage.num_bytes:  # a view of less would read other memory
+            raise MalformedFileError(f"found {len(content)} bytes, expected {self.storage.num_bytes}")
+        stored = np.frombuffer(content, TYPES[kind])
         if not math.prod(self.shape):
             return np.zeros(self.shape, np.float32)
         steps = tuple(stride * stored.itemsize for stride in self.strides)

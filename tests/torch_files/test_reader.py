@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from src.errors import UserError
-from src.torch_files.pickles import Global
+from src.torch_files.pickles import Global, MalformedFileError
 from src.torch_files.reader import OLD_MAGIC, OLD_START, is_torch_file, opened
+from src.torch_files.tensors import Storage as FileStorage
 from src.torch_files.tensors import TensorView
 from tests.torch_files.handmade import Call, Named, Pickler, Storage, bfloat16, content, tensor
 
@@ -289,11 +290,24 @@ def test_an_old_file_that_lies_is_refused(changes, message, tmp_path):
     assert message in refusal(path)
 
 
-@pytest.mark.parametrize("missing", [1, 30, 60, 200])
+@pytest.mark.parametrize("missing", [1, 4, 48, 60, 200])
 def test_a_truncated_old_file_is_told(missing, tmp_path):
     path = tmp_path / "old.pth"
     path.write_bytes(old_form({"weight": tensor(VALUES)})[:-missing])
-    assert "not a readable PyTorch file" in refusal(path)
+    with pytest.raises(UserError, match="not a readable PyTorch file"), opened(path):
+        pass
+
+
+def test_a_pickle_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    parts = content({"weight": tensor(VALUES), "text": "x" * 2000})
+    monkeypatch.setattr("src.torch_files.reader.MOST_BYTES", 1000)
+    assert "found a pickle of more than" in refusal_of_values(parts, tmp_path)
+
+
+def test_a_storage_that_gives_less_than_it_claims_is_not_read_beyond():
+    view = TensorView(FileStorage("FloatStorage", "0", 12, lambda: b"\0" * 44), 0, (3, 4), (4, 1))
+    with pytest.raises(MalformedFileError, match="found 44 bytes, expected 48"):
+        view.as_float32()
 
 
 def test_what_a_pytorch_file_starts_with(tmp_path):
