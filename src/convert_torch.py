@@ -49,6 +49,12 @@ def make_parser() -> OptionParser:
         choices=(package.BEST, package.LAST),
         help="of a file with both: best_state, or the last ones (best where there is one)",
     )
+    parser.add_argument(
+        "--level_outside",
+        action="store_true",
+        help="to PyTorch: write the weights of a network with normalize_level too, whose user then has to divide each "
+        "mixture by its RMS and multiply the tracks by it",
+    )
     for letter, field in sizes.FIELDS.items():
         kind = float if letter == "segment" else int
         parser.add_argument(f"--{letter}", type=kind, help=f"{field} that the network was trained with")
@@ -60,10 +66,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = make_parser().parse_args(argv)
     stop_when_terminated()
     letters = {letter: getattr(options, letter) for letter in sizes.FIELDS}
-    convert(options.source, options.target, options.weights, letters)
+    convert(options.source, options.target, options.weights, letters, options.level_outside)
 
 
-def convert(source: Path, target: Path, weights: str | None, options: Mapping[str, float | None]) -> None:
+def convert(
+    source: Path,
+    target: Path,
+    weights: str | None,
+    options: Mapping[str, float | None],
+    level_outside: bool = False,
+) -> None:
     """Convert `source` to `target`, which is written whole or not at all, and print what was done.
 
     Args:
@@ -71,6 +83,7 @@ def convert(source: Path, target: Path, weights: str | None, options: Mapping[st
         target: the other of the two.
         weights: `best` or `last`, of a PyTorch file that has both; None: the best where there is one.
         options: by letter, what the network was trained with; None where the file shall tell.
+        level_outside: to PyTorch, whether the user brings mixtures to unit RMS where the network here does.
 
     Raises:
         UserError: the file cannot be converted.
@@ -78,6 +91,10 @@ def convert(source: Path, target: Path, weights: str | None, options: Mapping[st
     if target.is_dir() or (target.exists() and source.exists() and target.samefile(source)):
         raise UserError(f"{target}: found a folder or the file to convert, expected another file to write")
     if reader.is_torch_file(_start_and_end(source)[0]):
+        if level_outside:
+            raise UserError(
+                f"{source}: found --level_outside for a PyTorch file, expected none: it is for the way back"
+            )
         if target.suffix != CHECKPOINT_SUFFIX:
             raise UserError(f"{target}: found '{target.suffix}' for a checkpoint, expected a name ending in '.ckpt'")
         network = read_torch_file(source, weights, options)
@@ -91,7 +108,9 @@ def convert(source: Path, target: Path, weights: str | None, options: Mapping[st
         raise UserError(f"{source}: found {given[0]} for a checkpoint of this program, expected none: it tells all")
     if target.suffix == CHECKPOINT_SUFFIX:
         raise UserError(f"{target}: found the name of a checkpoint, expected that of a PyTorch file, such as '.pth'")
-    model, kind = _write_torch_file(target, source)
+    model, kind = _write_torch_file(target, source, level_outside)
+    if model.normalize_level:
+        sys.stderr.write(f"{target}: in use, divide each mixture by its RMS, and multiply the tracks by it again\n")
     print(f"{source}: {kind} weights\n{target}: {_summary(model)}, input_normalize=False")
 
 
@@ -161,7 +180,7 @@ def _write_checkpoint(target: Path, network: Network, source: Path) -> None:
     checkpoint.save(target, cell.get_parameters(), Config(model=network.model), progress)
 
 
-def _write_torch_file(target: Path, source: Path) -> tuple[ModelConfig, str]:
+def _write_torch_file(target: Path, source: Path, level_outside: bool) -> tuple[ModelConfig, str]:
     """Write the weights that separation would use; their network, and whether they are trained or their average."""
     if source.suffix != CHECKPOINT_SUFFIX and not _start_and_end(source)[1].startswith(CHECKPOINT_END):
         raise UserError(f"{source}: found neither a file of torch.save nor a checkpoint of train.py, expected one")
@@ -171,10 +190,10 @@ def _write_torch_file(target: Path, source: Path) -> tuple[ModelConfig, str]:
 
     stored = checkpoint.read(source)
     model = stored.config.model
-    if model.normalize_level:
+    if model.normalize_level and not level_outside:
         raise UserError(
-            f"{source}: found model.normalize_level: true, expected false: PyTorch's network has no normalisation of "
-            f"its input's level, and would give other tracks with the same weights"
+            f"{source}: found model.normalize_level: true, expected false: PyTorch's network does not bring mixtures "
+            f"to unit RMS, and would give other tracks with the same weights; --level_outside if you do that yourself"
         )
     cell = checkpoint.build_network(stored, source)
     weights = {parameter.name: parameter.asnumpy() for parameter in cell.get_parameters()}

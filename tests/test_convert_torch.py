@@ -218,6 +218,7 @@ def test_what_only_the_user_can_tell_is_asked_for(arrays, folder):
 def test_options_that_contradict_the_file_are_refused(arrays, folder):
     source, target = write(package(arrays, arguments(CASE.model)), folder), folder / "out" / "out.ckpt"
     assert "sr: found 8000 in the file's kwargs and 16000 in --sr" in refusal(source, target, "--sr", "16000")
+    assert "found --level_outside" in refusal(source, target, "--level_outside")
     assert "H: found 6 in the weights' shapes and 6 in the file's kwargs and 128 in --H" in refusal(
         source, target, "--H", "128"
     )
@@ -348,6 +349,15 @@ def test_there_and_back_is_the_same_to_the_bit(folder):
 def test_a_network_that_normalises_its_level_is_refused(folder):
     source = saved(folder, CASES["two_wide"].model)
     assert "normalize_level" in refusal(source, folder / "out" / "weights.pth")
+
+
+def test_its_weights_are_written_for_a_user_who_normalises(folder, capsys):
+    source = saved(folder, CASES["two_wide"].model)
+    found = read_state(convert(source, folder / "weights.pth", "--level-outside"))
+    np.testing.assert_array_equal(found[FIRST], state_arrays(CASES["two_wide"])[FIRST])
+    assert "divide each mixture by its RMS" in capsys.readouterr().err
+    convert(saved(folder), folder / "weights.pth", "--level-outside")
+    assert "RMS" not in capsys.readouterr().err
 
 
 def test_a_checkpoint_needs_no_options_and_another_name_for_its_target(folder):

@@ -81,17 +81,20 @@ def test_both_give_the_same_tracks_there_and_back(name, tmp_path):
         np.testing.assert_array_equal(again(torch.from_numpy(mixture))[:, -1].numpy(), expected)
 
 
-def test_a_trained_network_of_this_program_gives_the_same_tracks_in_pytorch(tmp_path):
-    network = Swave(CASE.model)
+@pytest.mark.parametrize("name", ["two", "two_wide"])
+def test_a_trained_network_of_this_program_gives_the_same_tracks_in_pytorch(name, tmp_path):
+    case = CASES[name]
+    network = Swave(case.model)
     weights = cases.weights({p.name: p.shape for p in network.get_parameters()}, seed=3)
     parameters = [Parameter(Tensor(value), name=name) for name, value in weights.items()]
-    checkpoint.save(tmp_path / "own.ckpt", parameters, Config(model=CASE.model), {})
-    main([str(tmp_path / "own.ckpt"), str(tmp_path / "own.pth")])
-    twin = make_twin(CASE)
+    checkpoint.save(tmp_path / "own.ckpt", parameters, Config(model=case.model), {})
+    main([str(tmp_path / "own.ckpt"), str(tmp_path / "own.pth"), "--level_outside"])
+    twin = make_twin(case)
     twin.load_state_dict(torch.load(tmp_path / "own.pth", weights_only=True))
-    mixture = cases.batch(CASE)[0]
+    mixture = cases.batch(case)[0]
+    level = np.sqrt(np.square(mixture).mean(1))[:, None] if case.model.normalize_level else 1.0
     with torch.no_grad():
-        found = twin(torch.from_numpy(mixture))[:, -1].numpy()
+        found = twin(torch.from_numpy(mixture / level))[:, -1].numpy() * np.reshape(level, (-1, 1, 1))
     assert differences(found, load_separate(tmp_path / "own.ckpt")[0](mixture)) <= 1e-4
 
 
