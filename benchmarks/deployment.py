@@ -15,9 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.contenders import Contender, Process
 from src.command_line import OptionParser, run
 from src.runtime import prepare_environment, start, usable_cores
 
@@ -31,53 +31,6 @@ SIZES = {  # name: (model, timed runs)
     "paper (N = H = 128, L = 8, R = 6)": ({"kernel_size": 8, "hidden_size": 128, "num_pairs": 6}, 5),
 }
 WARM_UP = 2
-
-
-@dataclass
-class Contender:
-    """A runtime that is measured."""
-
-    name: str
-    command: list[str]
-    start_seconds: list[float] = field(default_factory=list)  # until its first answer
-    seconds: list[float] = field(default_factory=list)  # of a run, per chunk
-    peak_kb: int = 0
-    chunks_at_once: int = 1
-
-
-class Process:
-    """A contender's process, which answers a line with a line."""
-
-    def __init__(self, contender: Contender) -> None:
-        self.contender = contender
-        began = time.perf_counter()
-        self._process = subprocess.Popen(
-            contender.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        self._answer()  # ready
-        self.run_once()
-        contender.start_seconds.append(time.perf_counter() - began)
-
-    def run_once(self) -> float:
-        """Seconds of one run, per chunk."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return float(self._answer()) / self.contender.chunks_at_once
-
-    def end(self) -> None:
-        """Close it and keep its largest memory."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self.contender.peak_kb = int(self._answer())
-        self._process.wait()
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"Expected an answer of {self.contender.command}. Found: none.")
-        return line
 
 
 def export_all(work: Path) -> dict[str, Path]:
