@@ -98,7 +98,7 @@ class Process:
         line = self._process.stdout.readline()
         if not line:
             status = self._process.wait()
-            where = f", see {self.contender.log}" if self.contender.log else ""
+            where = f", see {self.contender.log.name}" if self.contender.log else ""
             raise UnavailableError(
                 f"expected an answer of {self.contender.name}. Found: none, its exit status is {status}{where}"
             )
