@@ -40,11 +40,12 @@ class FusedBlock(nn.Cell):
         path: the library.
         hidden_size: <H>.
         along: run along the chunks, the second axis; else across them, the first.
+        half: round what goes into products to bfloat16; sums, cells and what stands between blocks stay float32.
     """
 
-    def __init__(self, path: Path, hidden_size: int, along: bool) -> None:
+    def __init__(self, path: Path, hidden_size: int, along: bool, half: bool = False) -> None:
         super().__init__()
-        self.keeping, self.recomputing = _operators(path, hidden_size, along)
+        self.keeping, self.recomputing = _operators(path, hidden_size, along, half)
         self.keeps = True
 
     def construct(self, chunks: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -55,31 +56,32 @@ class FusedBlock(nn.Cell):
 
 
 @functools.cache
-def _operators(path: Path, hidden_size: int, along: bool) -> tuple[ops.Custom, ops.Custom]:
+def _operators(path: Path, hidden_size: int, along: bool, half: bool) -> tuple[ops.Custom, ops.Custom]:
     """The operator that saves what its gradient needs, and the one that does not."""
     name = "GatedBlockAlong" if along else "GatedBlockAcross"
+    suffix = "Half" if half else ""
 
     def saved_shape(shape: Sequence[int], *_weights: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
         if min(shape) < 0:
             return shape, [-1]
         sizes = (ctypes.c_int64 * len(shape))(*shape)
-        return shape, [load_library(path).CountSaved(sizes, hidden_size, along)]
+        return shape, [load_library(path).CountSaved(sizes, hidden_size, along, half)]
 
     def gradient_shapes(_gradient: Sequence[int], _saved: Sequence[int], *arrays: Sequence[int]) -> tuple[Any, ...]:
         return arrays
 
-    gradient = _custom(path, f"{name}Gradient", gradient_shapes, 3 + NUM_WEIGHTS, 1 + NUM_WEIGHTS)
+    gradient = _custom(path, f"{name}Gradient{suffix}", gradient_shapes, 3 + NUM_WEIGHTS, 1 + NUM_WEIGHTS)
 
     def keeping_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         return gradient(dout[0], out[1], x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
 
-    keeping = _custom(path, f"{name}Training", saved_shape, 1 + NUM_WEIGHTS, 2, keeping_bprop)
+    keeping = _custom(path, f"{name}Training{suffix}", saved_shape, 1 + NUM_WEIGHTS, 2, keeping_bprop)
 
     def recomputing_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         saved = keeping(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)[1]
         return gradient(dout, saved, x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
 
-    recomputing = _custom(path, name, lambda shape, *_weights: shape, 1 + NUM_WEIGHTS, 1, recomputing_bprop)
+    recomputing = _custom(path, name + suffix, lambda shape, *_weights: shape, 1 + NUM_WEIGHTS, 1, recomputing_bprop)
     return keeping, recomputing
 
 
