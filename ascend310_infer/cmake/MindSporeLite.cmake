@@ -90,6 +90,13 @@ foreach(needed ${lite_library} ${lite_include}/include/api/model.h)
     fail("${needed}: no such file, expected as a part of MindSpore Lite (LITE_HOME is '${LITE_HOME}')")
   endif()
 endforeach()
+# What networks converted by this runtime are kept by.
+if(LITE_HOME)
+  file(SHA256 ${lite_library} lite_identity)
+  string(SUBSTRING ${lite_identity} 0 16 lite_identity)
+else()
+  set(lite_identity ${lite_version}-${target_machine})
+endif()
 message(STATUS "MindSpore Lite: ${lite_library}")
 
 add_library(mindspore_lite INTERFACE)

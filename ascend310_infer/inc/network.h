@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "description.h"
+#include "network_file.h"
 #include "options.h"
 
 namespace gdprnn {
@@ -25,9 +26,9 @@ void SetRuntimeLog(bool verbose);
 // One network, ready to run, in one thread at a time.
 class Network {
  public:
-  // Builds the network from the bytes of its file at `path`.
+  // Builds the network from its file, which errors tell as `path`.
   // Raises Failure(kModel): the runtime does not take it, or its tensors are not those of the description.
-  Network(const std::string& path, const std::string& bytes, const Description& description, const Place& place);
+  Network(const std::string& path, const NetworkFile& file, const Description& description, const Place& place);
   ~Network();
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;

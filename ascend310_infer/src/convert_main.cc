@@ -20,6 +20,7 @@
 #include "hidden_folder.h"
 #include "interrupts.h"
 #include "network.h"
+#include "network_pool.h"
 #include "output_file.h"
 #include "program.h"
 #include "runtime_converter.h"
@@ -101,7 +102,8 @@ std::vector<float> Noise(size_t num_samples) {
 
 std::vector<float> RunOnNoise(const std::string& path, const std::string& bytes, const Description& description,
                               int64_t num_samples) {
-  Network network(path, bytes, description, {});
+  const Place place{Device::kCpu, 0, UsableCores()};
+  Network network(path, {bytes, fs::path(path).extension() == kExtension}, description, place);
   const std::vector<float> mixture = Noise(static_cast<size_t>(num_samples));
   std::vector<float> tracks(mixture.size() * static_cast<size_t>(description.num_speakers));
   const float* mixtures[] = {mixture.data()};

@@ -37,11 +37,6 @@ std::shared_ptr<mindspore::Context> MakeContext(const Place& place) {
   return context;
 }
 
-mindspore::ModelType TypeOf(const std::string& path) {
-  const bool is_lite = path.size() > 3 && path.compare(path.size() - 3, 3, ".ms") == 0;
-  return is_lite ? mindspore::kMindIR_Lite : mindspore::kMindIR;
-}
-
 std::string NameOf(mindspore::DataType type) {
   if (type == mindspore::DataType::kNumberTypeFloat32) return "float32";
   if (type == mindspore::DataType::kNumberTypeInt32) return "int32";
@@ -80,13 +75,13 @@ void SetRuntimeLog(bool verbose) {
   if (level != nullptr) *level = kExceptionsOnly;
 }
 
-Network::Network(const std::string& path, const std::string& bytes, const Description& description,
-                 const Place& place)
+Network::Network(const std::string& path, const NetworkFile& file, const Description& description, const Place& place)
     : path_(path), description_(description), runtime_(std::make_unique<Runtime>()) {
   const std::string cannot = path + ": the runtime cannot build it for " + NameOf(place.device);
   try {
     const CrashGuard guard("error: " + cannot + " (it crashed), expected a network that export.py wrote\n", kModel);
-    const auto status = runtime_->model.Build(bytes.data(), bytes.size(), TypeOf(path), MakeContext(place));
+    const auto type = file.is_converted ? mindspore::kMindIR_Lite : mindspore::kMindIR;
+    const auto status = runtime_->model.Build(file.bytes.data(), file.bytes.size(), type, MakeContext(place));
     if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + Reason(status) + ")");
     runtime_->inputs = runtime_->model.GetInputs();
     CheckTensors(path, Describe(runtime_->inputs), description.inputs, "inputs");

@@ -6,6 +6,7 @@
 #include <future>
 
 #include "failure.h"
+#include "library_pages.h"
 
 namespace gdprnn {
 
@@ -32,12 +33,14 @@ PoolPlan PlanPool(const Options& options, const Description& description) {
 
 NetworkPool::NetworkPool(const Options& options, const Description& description, const PoolPlan& plan)
     : batch_size_(static_cast<size_t>(description.batch_size)) {
-  const std::string bytes = ReadModel(options.model_path, description);
+  ReleaseLibraryPages();
+  const NetworkFile file = ReadNetwork(options, description);
   SetRuntimeLog(options.verbose);
   const Place place{options.device, options.device_id, plan.threads_each};
   for (int number = 0; number < plan.num_networks; ++number) {
-    networks_.push_back(std::make_unique<Network>(options.model_path, bytes, description, place));
+    networks_.push_back(std::make_unique<Network>(options.model_path, file, description, place));
   }
+  ReleaseLibraryPages();
 }
 
 SeparateBatch NetworkPool::UseOne(size_t place) {
