@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "bounds.h"
 #include "crash_guard.h"
 #include "description.h"
 #include "digest.h"
@@ -38,7 +39,6 @@ constexpr char kUsage[] =
     "Exit codes: 0 done, 2 wrong options, 3 the network, 5 its run, 6 the output cannot be written, 130 interrupted.\n";
 constexpr char kExtension[] = ".ms";
 constexpr double kLargestDifference = 1e-4;  // of the output's peak
-constexpr int64_t kMostBytes = int64_t{1} << 33;
 
 // The converter tells its success on standard output, where only this program's result belongs.
 class SilentOutput {
@@ -70,7 +70,7 @@ std::string Convert(const std::string& model_path, const std::string& stem) {
   const auto status = converter.Convert(mindspore::converter::kFmkTypeMs, {model_path.begin(), model_path.end()},
                                         {stem.begin(), stem.end()}, {});
   if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + status.ToString() + ")");
-  return ReadFile(stem + kExtension, kMostBytes, kModel);
+  return ReadFile(stem + kExtension, kMostModelBytes, kModel);
 }
 
 // The converter makes files that only their owner may read.
@@ -82,7 +82,7 @@ void SetUsualMode(const std::string& path) {
 
 // The description of the converted network, whose bytes are `bytes`.
 std::string Described(const std::string& model_path, const std::string& output_path, const std::string& bytes) {
-  auto values = nlohmann::ordered_json::parse(ReadFile(model_path + ".json", kMostBytes, kModel));
+  auto values = nlohmann::ordered_json::parse(ReadFile(model_path + ".json", kMostModelBytes, kModel));
   values["file"] = fs::path(output_path).filename().string();
   values["file_format"] = "MS";
   values["sha256"] = Sha256(bytes);

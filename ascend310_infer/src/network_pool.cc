@@ -27,8 +27,8 @@ PoolPlan PlanPool(const Options& options, const Description& description) {
                                 " was exported with");
   }
   const int num_threads = options.num_threads == 0 ? UsableCores() : options.num_threads;
-  const int num_networks = wanted / exported;
-  return {num_networks, std::max(1, num_threads / num_networks)};
+  const int num_networks = std::min(wanted / exported, num_threads);  // more of them would only share the threads
+  return {num_networks, num_threads / num_networks};
 }
 
 NetworkPool::NetworkPool(const Options& options, const Description& description, const PoolPlan& plan)

@@ -6,13 +6,13 @@
 #include <map>
 #include <sstream>
 
+#include "bounds.h"
 #include "failure.h"
 
 namespace gdprnn {
 namespace {
 
 constexpr int kMostThreads = 4096;
-constexpr int kLargestBatch = 4096;
 
 [[noreturn]] void Refuse(const std::string& message) {
   throw Failure(kOptions, message + " (see --help)");
@@ -123,7 +123,7 @@ std::string Usage() {
        << "  --device-id N    which Ascend device (" << defaults.device_id << ")\n"
        << "  --threads N      of the processor (as many as there are cores)\n"
           "  --batch N        chunks separated at the same time: on a processor any multiple of the batch size that\n"
-          "                   the network was exported with (that batch size)\n"
+          "                   the network was exported with (that batch size), but no more networks than threads\n"
           "  --no-cache       start from the MINDIR itself; otherwise the first run on a processor converts it, and keeps\n"
           "                   that in $XDG_CACHE_HOME/gdprnn or ~/.cache/gdprnn, so later ones start sooner\n"
           "  --verbose        tell the start-up time, and let the runtime log\n"
