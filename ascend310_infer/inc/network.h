@@ -11,7 +11,14 @@
 #include "network_file.h"
 #include "options.h"
 
+namespace mindspore {
+class Status;
+}
+
 namespace gdprnn {
+
+// What the runtime says of a failure, which often is little, in words of this program: "it says '...'".
+std::string RuntimeReason(const mindspore::Status& status);
 
 // Where a network runs.
 struct Place {

@@ -62,14 +62,14 @@ class SilentOutput {
 
 // Writes <stem>.ms and returns its bytes.
 std::string Convert(const std::string& model_path, const std::string& stem) {
-  const std::string cannot = model_path + ": cannot be converted";
-  const CrashGuard guard("error: " + cannot + " (the converter crashed)\n", kModel);
+  const std::string cannot = model_path + ": the converter cannot take it";
+  const CrashGuard guard("error: " + cannot + " (it crashed)\n", kModel);
   const SilentOutput silent;
   mindspore::Converter converter;
   converter.SetSaveType(mindspore::kMindIR_Lite);
   const auto status = converter.Convert(mindspore::converter::kFmkTypeMs, {model_path.begin(), model_path.end()},
                                         {stem.begin(), stem.end()}, {});
-  if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + status.ToString() + ")");
+  if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + RuntimeReason(status) + "), expected a network that export.py wrote");
   return ReadFile(stem + kExtension, kMostModelBytes, kModel);
 }
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -117,6 +118,20 @@ def test_results_of_another_network_or_other_inputs_are_not_kept(run_infer, expo
     assert "from before" not in run_infer("--model", other.path, *command[2:]).stdout
 
 
+def test_outputs_of_inputs_that_are_no_more_are_removed(run_infer, command, tmp_path):
+    write_folder(tmp_path / "O", LENGTHS[:3])
+    (tmp_path / "R").mkdir()
+    (tmp_path / "R/before.bin").touch()  # of whoever made the folder
+    run_infer(*command)
+    assert (tmp_path / "R/before.bin").exists()
+    shutil.rmtree(tmp_path / "O")
+    write_folder(tmp_path / "O", LENGTHS[:1])
+    (tmp_path / "R/notes.txt").touch()
+    assert run_infer(*command).returncode == 0
+    names = {path.name for path in (tmp_path / "R").glob("[!.]*")}
+    assert names == {"00000.bin", "index.json", "notes.txt"}
+
+
 def test_a_failure_leaves_no_index(run_infer, command, tmp_path):
     """Another index is there from before, which would tell that all is done."""
     write_folder(tmp_path / "O")
@@ -200,10 +215,10 @@ def test_a_folder_where_another_run_writes_is_left_alone(run_infer, exported, co
 
 def test_what_a_killed_run_left_is_removed(run_infer, command, tmp_path):
     write_folder(tmp_path / "O")
-    (tmp_path / "R/.separating-abcdef").mkdir(parents=True)
-    (tmp_path / "R/.separating-abcdef/00000.bin").touch()
+    (tmp_path / "R/.gdprnn_infer-abcdef").mkdir(parents=True)
+    (tmp_path / "R/.gdprnn_infer-abcdef/00000.bin").touch()
     assert run_infer(*command).returncode == 0
-    assert not list((tmp_path / "R").glob(".separating-*"))
+    assert not list((tmp_path / "R").glob(".gdprnn_infer-*"))
 
 
 def test_ctrl_c_leaves_whole_files_only(gdprnn_infer, export_tiny, run_infer, tmp_path):
