@@ -86,7 +86,9 @@ def infer310_parser() -> OptionParser:
     parser.add_argument("--test_name", default="test.mindrecord", help="record file in that folder (%(default)s)")
     parser.add_argument("--sample-rate", type=int, help="that the test set must have, in Hz (audio files: 8000)")
     parser.add_argument("--mixture_type", choices=MIXTURE_TYPES, help="that it must have (audio files: mix_clean)")
-    parser.add_argument("--check", action="store_true", help="write nothing: fail unless the inputs are of this test set")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing: fail unless the inputs are of this test set"
+    )
     return parser
 
 

@@ -60,7 +60,9 @@ def test_a_check_writes_nothing_and_refuses_the_inputs_of_another_test_set(tiny_
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'in'}: {NUM_MIXTURES} inputs, ")
     index = tmp_path / "in" / INDEX_NAME
     index.write_text(index.read_text().replace('"data": "', '"data": "0'))
-    with pytest.raises(UserError, match=r"index.json: found the inputs of another test set, expected those of this one"):
+    with pytest.raises(
+        UserError, match=r"index.json: found the inputs of another test set, expected those of this one"
+    ):
         prepare(tiny_librimix, tmp_path / "in", "--check")
     index.unlink()
     with pytest.raises(UserError, match=INDEX_NAME):
