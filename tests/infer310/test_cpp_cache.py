@@ -69,8 +69,9 @@ def test_it_is_the_cached_network_that_runs(separate, export_tiny, convert, tmp_
     assert np.abs(separate() - before).max() > 1e-3 * np.abs(before).max()
 
 
-@pytest.mark.parametrize("damaged", ["", ".json"])
-@pytest.mark.parametrize("damage", ["changed", "short", "gone"])
+@pytest.mark.parametrize(
+    ("damaged", "damage"), [("", "changed"), ("", "short"), (".json", "changed"), (".json", "gone")]
+)
 def test_a_damaged_one_is_made_anew(separate, tmp_path, damaged, damage):
     expected = separate()
     name = kept(tmp_path / "home")[0]
