@@ -60,7 +60,9 @@ class FusedBlock(nn.Cell):
         """
         multiple = load_library(self.path).HalfMultiple()
         if multiple == 0:
-            raise UserError("found a processor without products in bfloat16 (avx512_bf16 or amx_bf16), expected float32")
+            raise UserError(
+                "found a processor without products in bfloat16 (avx512_bf16 or amx_bf16), expected float32"
+            )
         channels, hidden = self.config.num_filters, self.config.hidden_size
         if channels % multiple or hidden % multiple:
             raise UserError(f"found N = {channels}, H = {hidden}, expected multiples of {multiple} for bfloat16")
