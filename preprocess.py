@@ -86,6 +86,9 @@ def infer310_parser() -> OptionParser:
     parser.add_argument("--test_name", default="test.mindrecord", help="record file in that folder (%(default)s)")
     parser.add_argument("--sample-rate", type=int, help="that the test set must have, in Hz (audio files: 8000)")
     parser.add_argument("--mixture_type", choices=MIXTURE_TYPES, help="that it must have (audio files: mix_clean)")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing: fail unless the inputs are of this test set"
+    )
     return parser
 
 
@@ -103,10 +106,10 @@ def prepare_inputs(options: argparse.Namespace) -> None:
     prepare_environment()
     with interrupts_held_back():
         from src.data.open_set import open_test_set
-        from src.infer310.inputs import write_inputs
+        from src.infer310.inputs import check_inputs, write_inputs
 
     records = open_test_set(options.test_dir, options.sample_rate, options.mixture_type, options.test_name)
-    index = write_inputs(records, options.out_dir)
+    index = (check_inputs if options.check else write_inputs)(records, options.out_dir)
     seconds = sum(entry.num_samples for entry in index.inputs) / index.sample_rate
     print(f"{options.out_dir}: {len(index.inputs)} inputs, {seconds:.1f} s of audio, {index.sample_rate} Hz")
 

@@ -43,6 +43,22 @@ fail() {
     exit 2
 }
 
+# cached NAME: what CMake noted at the last configuration.
+cached() {
+    sed -n "s/^$1:[A-Z]*=//p" "$build_dir/CMakeCache.txt"
+}
+
+# forget_other_sources: a repository that was moved, or copied with its builds, is configured anew; CMake would refuse.
+forget_other_sources() {
+    [ -f "$build_dir/CMakeCache.txt" ] || return 0
+    [ "$(cached CMAKE_PROJECT_NAME)" = gdprnn_infer ] ||
+        fail "$build_dir: found a build of '$(cached CMAKE_PROJECT_NAME)', expected an empty folder or one of this program"
+    if [ "$(cached CMAKE_HOME_DIRECTORY)" != "$here" ] ||
+        [ "$(realpath -- "$(cached CMAKE_CACHEFILE_DIR)" 2>/dev/null)" != "$(realpath -- "$build_dir")" ]; then
+        rm -rf -- "$build_dir/CMakeCache.txt" "$build_dir/CMakeFiles"
+    fi
+}
+
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h)
@@ -98,6 +114,7 @@ fi
 build_dir=${build_dir:-$here/build}
 
 mkdir -p "$build_dir" || fail "$build_dir: cannot be made, expected a folder for the build"
+forget_other_sources
 rm -f "$build_dir/failure.txt"
 if ! cmake -S "$here" -B "$build_dir" -DCMAKE_BUILD_TYPE="$build_type" -DGDPRNN_TESTS="$tests" \
     -DGDPRNN_SANITIZERS="$sanitizers" -DLITE_HOME="${LITE_HOME:-}" -DGDPRNN_CACHE="${GDPRNN_CACHE:-}" \

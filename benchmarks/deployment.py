@@ -1,20 +1,26 @@
 """The same exported network in the C++ program, in MindSpore from Python, and in onnxruntime: time, start-up, memory.
 
-    python -m benchmarks.deployment --work runs/deployment
+    python -m benchmarks.deployment --work runs/deployment [--sizes demo paper] [--threads 1 2] [--rounds 5]
 
 Networks of three sizes with random weights are exported as MINDIR and ONNX. The runtimes are processes that run the
 network whenever they are asked to; they are asked in turn, so that a machine that becomes slower meets all of them,
-and the figures are ratios of medians. Printed are tables in Markdown. Needs onnx and onnxruntime, which
-requirements-dev.txt names.
+and the figures are ratios of medians. For one thread all are held to one core, as MindSpore takes more than it is told
+to. At the end a recording of a minute goes through separate.py and gdprnn_infer, in chunks of 16 s. Printed are tables
+in Markdown. Needs onnx and onnxruntime, which requirements-dev.txt names.
+
+"C++" is gdprnn_infer's way: the network from its cache, where it has been converted at the first start, which is not
+measured. "C++, MINDIR" is its --no-cache.
 """
 
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.contenders import Contender, Process
@@ -25,32 +31,48 @@ ROOT = Path(__file__).parent.parent
 WORKER = ROOT / "benchmarks" / "deployment_worker.py"
 APPLICATION = ROOT / "ascend310_infer"
 SECONDS = 4.0  # of a chunk
-SIZES = {  # name: (model, timed runs)
-    "small (N = H = 64, R = 2)": ({"num_filters": 64, "hidden_size": 64, "num_pairs": 2, "kernel_size": 8}, 9),
-    "demo (N = 128, L = 16, H = 64, R = 1)": ({"kernel_size": 16, "hidden_size": 64, "num_pairs": 1}, 15),
-    "paper (N = H = 128, L = 8, R = 6)": ({"kernel_size": 8, "hidden_size": 128, "num_pairs": 6}, 5),
+LONG_SECONDS = 16.0  # of a chunk, for the recording
+RECORDING_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Size:
+    """A network that is measured."""
+
+    title: str
+    model: dict[str, int]
+    rounds: int  # timed runs
+
+
+SIZES = {
+    "small": Size(
+        "small (N = H = 64, R = 2)", {"num_filters": 64, "hidden_size": 64, "num_pairs": 2, "kernel_size": 8}, 9
+    ),
+    "demo": Size("demo (N = 128, L = 16, H = 64, R = 1)", {"kernel_size": 16, "hidden_size": 64, "num_pairs": 1}, 15),
+    "paper": Size("paper (N = H = 128, L = 8, R = 6)", {"kernel_size": 8, "hidden_size": 128, "num_pairs": 6}, 5),
 }
 WARM_UP = 2
 
 
-def export_all(work: Path) -> dict[str, Path]:
-    """A MINDIR of each size, and beside it the ONNX file."""
+def export_all(work: Path, names: Sequence[str]) -> None:
+    """NAME.mindir, NAME.onnx and NAME.ckpt of each size, and NAME-long.mindir with long chunks."""
     from src.checkpoint import save
     from src.config import Config, ModelConfig
     from src.exporting import Request, export
     from src.models.swave import Swave
     from src.runtime import seed_everything
 
-    paths = {}
-    for place, (name, (model, _)) in enumerate(SIZES.items()):
+    for name in names:
         seed_everything(0)
-        config = Config(ModelConfig(**model))
-        checkpoint = work / f"size{place}.ckpt"
+        config = Config(ModelConfig(**SIZES[name].model))
+        checkpoint = work / f"{name}.ckpt"
         save(checkpoint, Swave(config.model).get_parameters(), config, {})
-        for file_format in ("MINDIR", "ONNX"):
-            export(Request(checkpoint, work / f"size{place}", file_format, SECONDS), lambda _line: None)
-        paths[name] = work / f"size{place}.mindir"
-    return paths
+        for stem, file_format, seconds in (
+            (name, "MINDIR", SECONDS),
+            (name, "ONNX", SECONDS),
+            (f"{name}-long", "MINDIR", LONG_SECONDS),
+        ):
+            export(Request(checkpoint, work / stem, file_format, seconds), lambda _line: None)
 
 
 def build_worker() -> Path:
@@ -65,20 +87,20 @@ def build_worker() -> Path:
 
 def contenders_for(mindir: Path, worker: Path, num_threads: int) -> list[Contender]:
     """What is compared with so many threads; the C++ program first."""
-    onnx = mindir.with_suffix(".onnx")
-    python = [sys.executable, str(WORKER)]
-    converted = mindir.with_suffix(".ms")
+    held = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))] if num_threads == 1 else []
+    program = [*held, str(worker), str(mindir)]
+    python = [*held, sys.executable, str(WORKER)]
     found = [
-        Contender("C++", [str(worker), str(mindir), str(num_threads), "1"]),
-        Contender("C++, converted", [str(worker), str(converted), str(num_threads), "1"]),
+        Contender("C++", [*program, str(num_threads), "1", "cache"]),
+        Contender("C++, MINDIR", [*program, str(num_threads), "1", "no-cache"]),
     ]
     if num_threads > 1:
-        command = [str(worker), str(converted), "1", str(num_threads)]
-        found.append(Contender(f"C++, converted, --batch {num_threads}", command, chunks_at_once=num_threads))
+        command = [*program, "1", str(num_threads), "cache"]
+        found.append(Contender(f"C++, --batch {num_threads}", command, chunks_at_once=num_threads))
     return [
         *found,
         Contender("GraphCell", [*python, "mindspore", str(mindir), str(num_threads)]),
-        Contender("onnxruntime", [*python, "onnxruntime", str(onnx), str(num_threads)]),
+        Contender("onnxruntime", [*python, "onnxruntime", str(mindir.with_suffix(".onnx")), str(num_threads)]),
     ]
 
 
@@ -122,26 +144,85 @@ def table(name: str, num_threads: int, contenders: Sequence[Contender]) -> str:
     return "\n".join(lines)
 
 
+def write_recording(path: Path) -> None:
+    """A minute of the two recordings of tests/speech at once."""
+    import numpy as np
+    import soundfile
+
+    num_samples = 8000 * RECORDING_SECONDS
+    persons = [soundfile.read(ROOT / "tests/speech" / f"{name}.flac")[0] for name in ("carlo", "russian")]
+    soundfile.write(path, sum(np.resize(person, num_samples) for person in persons), 8000)
+
+
+def peak_of(command: Sequence[str | Path]) -> tuple[float, int]:
+    """Seconds and the largest resident memory, in kB, of a program."""
+    began = time.perf_counter()
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:  # what wait4 tells would count the process that started it
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
+            peak = max(peak, int(found[1]))
+        time.sleep(0.01)
+    if process.returncode != 0:
+        raise RuntimeError(f"Expected {' '.join(map(str, command))} to end well. Found: status {process.returncode}.")
+    return time.perf_counter() - began, peak
+
+
+def recording_table(work: Path, names: Sequence[str], program: Path) -> str:
+    """A minute through separate.py and gdprnn_infer: seconds and peak memory of the whole programs, and ratios."""
+    talk, out = work / "minute.wav", work / "separated"
+    write_recording(talk)
+    lines = [
+        f"A recording of {RECORDING_SECONDS} s, chunks of {LONG_SECONDS:g} s, whole programs",
+        "",
+        "| network | separate.py | gdprnn_infer | ratio | peak memory of separate.py | of gdprnn_infer | ratio |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in names:
+        infer = [program, "--model", work / f"{name}-long.mindir", "--input", talk, "--output", out]
+        python = [
+            sys.executable,
+            ROOT / "separate.py",
+            talk,
+            "--model_path",
+            work / f"{name}.ckpt",
+            "--output-dir",
+            out,
+        ]
+        peak_of(infer)  # the first one converts the network
+        (slow, much), (quick, little) = peak_of([*python, "--chunk_seconds", str(LONG_SECONDS)]), peak_of(infer)
+        cells = [SIZES[name].title, f"{slow:.1f} s", f"{quick:.1f} s", f"{quick / slow:.2f}"]
+        cells += [f"{much / 1000:.0f} MB", f"{little / 1000:.0f} MB", f"{little / much:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
+    cores = usable_cores()
     parser = OptionParser(__doc__ or "")
     parser.add_argument("--work", type=Path, default=Path("runs/deployment"), help="folder for models (%(default)s)")
+    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES), help="of networks (all)")
+    parser.add_argument("--threads", nargs="+", type=int, default=sorted({1, cores}), help="one, and all cores")
+    parser.add_argument("--rounds", type=int, help="timed runs of each (5 to 15, by the size)")
     options = parser.parse_args(argv)
     prepare_environment()
     start("CPU")
     options.work.mkdir(parents=True, exist_ok=True)
-    paths = export_all(options.work)
+    os.environ["XDG_CACHE_HOME"] = str(options.work.resolve() / "cache")
+    export_all(options.work, options.sizes)
     worker = build_worker()
-    for path in paths.values():
-        convert = [worker.with_name("gdprnn_convert"), path, path.with_suffix(".ms")]
-        subprocess.run(convert, check=True, stdout=subprocess.DEVNULL)
-    cores = usable_cores()
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores, load before {os.getloadavg()[0]:.1f}")
-    for name, (_, rounds) in SIZES.items():
-        for num_threads in sorted({1, cores}):
-            contenders = contenders_for(paths[name], worker, num_threads)
-            measure(contenders, rounds)
-            print(f"\n{table(name, num_threads, contenders)}", flush=True)
+    for name in options.sizes:
+        for num_threads in options.threads:
+            contenders = contenders_for(options.work / f"{name}.mindir", worker, num_threads)
+            Process(contenders[0]).end()  # the first one converts the network
+            contenders[0].start_seconds.clear()
+            contenders[0].peak_kb = 0
+            measure(contenders, options.rounds or SIZES[name].rounds)
+            print(f"\n{table(SIZES[name].title, num_threads, contenders)}", flush=True)
+    print(f"\n{recording_table(options.work, options.sizes, worker.with_name('gdprnn_infer'))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // Runs an exported network as often as standard input has lines, for benchmarks/deployment.py.
 //
-//   network_worker MODEL THREADS NETWORKS
+//   network_worker MODEL THREADS NETWORKS cache|no-cache
 //
 // NETWORKS copies of the network, each with its own THREADS, run at the same time. Tells "ready" on standard output when
 // it is, then the seconds of each run, and at the end the process's largest resident memory in kB.
@@ -17,9 +17,10 @@
 #include "options.h"
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
+  if (argc != 5) return 2;
   gdprnn::Options options;
   options.model_path = argv[1];
+  options.use_cache = std::string(argv[4]) == "cache";
   const gdprnn::Description description = gdprnn::ReadDescription(options.model_path);
   gdprnn::NetworkPool pool(options, description, {std::atoi(argv[3]), std::atoi(argv[2])});
   const auto num_rows = static_cast<size_t>(pool.batch_size());

@@ -126,11 +126,10 @@ def our_inference(job: Job) -> tuple[Work, str]:
     from src.errors import UserError
     from src.inference import as_separate
     from src.models.swave import Swave
-    from src.stepper import set_precision
 
     network = Swave(job.size.model)
     try:
-        set_precision(network, job.precision)
+        network.set_precision(job.precision)
     except UserError as error:
         raise UnavailableError(error) from None
     set_weights(network, job.weights)

@@ -9,7 +9,8 @@ usage: bash scripts/run_infer_310.sh MINDIR_PATH TEST_PATH NEED_PREPROCESS [DEVI
   MINDIR_PATH      model of export.py, with its description MINDIR_PATH.json beside it
   TEST_PATH        a .mindrecord file, a folder with test.mindrecord, or a folder of audio files as preprocess.py
                    reads them (LibriMix, or {tr,cv,tt}/{mix,s1,s2}), of which the test split is taken
-  NEED_PREPROCESS  y: write the program's inputs first; n: those that an earlier run has left in the output folder
+  NEED_PREPROCESS  y: write the program's inputs first; n: those that an earlier run has left in the output folder,
+                   if they are of this test set
   DEVICE           cpu or ascend (ascend where npu-smi or /dev/davinci* is there, or else cpu)
   --output DIR     for inputs, outputs, logs and results ($OUTPUT, or runs/infer310)
   --threads N      of the program on a cpu
@@ -18,9 +19,9 @@ usage: bash scripts/run_infer_310.sh MINDIR_PATH TEST_PATH NEED_PREPROCESS [DEVI
   --test-name NAME, --sample-rate HZ, --mixture-type TYPE
                    of the test set: see python preprocess.py --mode infer310 --help
 
-Four stages: preprocess, build, infer, score, each with its own log NAME.log in the output folder, where inputs,
-outputs, per_utterance.csv and metrics.json are too. The first that fails ends the run with its exit status. What is
-finished is used again by the same command. The last line is "Average SISNR improvement: 0.00" with the mean in dB.
+Four stages: preprocess (or check), build, infer, score, each with its own log NAME.log in the output folder, where
+inputs, outputs, per_utterance.csv and metrics.json are too. The first that fails ends the run with its exit status.
+What is finished is used again by the same command. The last line is "Average SISNR improvement: 0.00" with the mean in dB.
 Paths are those of the folder from which the command is given. Environment:
 
   OUTPUT        the output folder, unless --output is given
@@ -201,8 +202,7 @@ inputs=$output/inputs/index.json
 
 began=$SECONDS
 stage=0
-num_stages=2
-[ "$need_preprocess" = n ] || num_stages=$((num_stages + 1))
+num_stages=3
 [ -n "$program" ] || num_stages=$((num_stages + 1))
 interrupts=0
 starting=
@@ -211,9 +211,11 @@ screen=
 told=
 trap 'stop_stage' INT TERM HUP
 
+inputs_of=(--mode infer310 --test_dir "$test_path" --out_dir "$output/inputs" "${set_options[@]}" "${rate_options[@]}")
 if [ "$need_preprocess" = y ]; then
-    run_stage preprocess "$PYTHON" "$ROOT/preprocess.py" --mode infer310 --test_dir "$test_path" \
-        --out_dir "$output/inputs" "${set_options[@]}" "${rate_options[@]}"
+    run_stage preprocess "$PYTHON" "$ROOT/preprocess.py" "${inputs_of[@]}"
+else # before hours of separation
+    run_stage check "$PYTHON" "$ROOT/preprocess.py" "${inputs_of[@]}" --check
 fi
 if [ -z "$program" ]; then
     run_stage build bash "$ROOT/ascend310_infer/build.sh"

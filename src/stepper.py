@@ -12,7 +12,6 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn
 from src.checkpoint import AVERAGE
 from src.config import Config
 from src.data.data import Batch
-from src.errors import UserError
 from src.generatorloss import GeneratorLoss, paper_block_weights
 from src.models.swave import Swave
 from src.network_define import NetworkWithLoss
@@ -44,7 +43,7 @@ class Stepper:
         self.averaged = _averaged_copy(self.network, config) if settings.average_decay else None
         for network in (self.network, self.averaged):
             if network is not None:
-                set_precision(network, settings.amp)
+                network.compute_in(settings.amp)
         if settings.recompute:
             self.network.recompute_blocks()
         self._cells: tuple[nn.Cell, nn.Cell | None] | None = None
@@ -115,18 +114,3 @@ def _averaged_copy(network: Swave, config: Config) -> Swave:
         average.name = AVERAGE + weight.name
         average.requires_grad = False
     return averaged
-
-
-def set_precision(network: nn.Cell, amp: str) -> None:
-    """Let the network compute in `bfloat16` or `float16`; "none" leaves it in float32. Weights stay in float32.
-
-    Raises `UserError` on a CPU, where MindSpore 2.10 has neither LSTM nor matrix product for these types.
-    """
-    if amp == "none":
-        return
-    device = ms.get_context("device_target")
-    if device == "CPU":
-        raise UserError(
-            f"training.amp: found {amp} on a CPU, expected none: MindSpore has no LSTM in {amp} there (Ascend has)"
-        )
-    network.to_float(getattr(ms, amp))

@@ -56,6 +56,18 @@ function(fetch_libraries)
   set(GDPRNN_LIBRARIES ${folder} CACHE PATH "" FORCE)
 endfunction()
 
+# What an earlier configuration found may have been removed since then, with the cache for instance.
+foreach(name libsndfile libsoxr libcrypto Eigen nlohmann_json doctest)
+  foreach(found ${name}_INCLUDE ${name}_LIBRARY)
+    if(${found} AND NOT EXISTS ${${found}})
+      unset(${found} CACHE)
+    endif()
+  endforeach()
+endforeach()
+if(GDPRNN_LIBRARIES STREQUAL "${cache_dir}/libraries-${target_machine}" AND NOT EXISTS ${GDPRNN_LIBRARIES})
+  unset(GDPRNN_LIBRARIES CACHE)
+endif()
+
 if(CMAKE_CROSSCOMPILING AND NOT GDPRNN_LIBRARIES)
   set(missing_libraries "libraries for ${CMAKE_SYSTEM_PROCESSOR}")
 else()

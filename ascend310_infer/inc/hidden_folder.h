@@ -7,7 +7,8 @@
 
 namespace gdprnn {
 
-// Makes a folder for outputs if it is missing, before the work that fills it.
+// Makes a folder for outputs if it is missing, before the work that fills it, and removes from it the hidden folders of
+// programs that were killed.
 // Raises Failure(kOutput): it cannot be made, or files cannot be written there.
 void MakeOutputFolder(const std::string& path);
 
@@ -15,9 +16,10 @@ void MakeOutputFolder(const std::string& path);
 // Raises Failure(kOutput): another one is there.
 void LockFolder(const std::string& path, bool alone);
 
-constexpr char kHiddenPrefix[] = ".separating-";  // of the names of hidden folders
+constexpr char kHiddenPrefix[] = ".gdprnn_infer-";  // of the names of hidden folders
 
-// A temporary folder, which is gone afterwards, whatever ended that. At most one at a time.
+// A temporary folder, which is gone afterwards, whatever ended that. At most one at a time. It is locked for as long as
+// this process lives, which tells others that it is no leftover.
 class HiddenFolder {
  public:
   // Raises Failure(kOutput): it cannot be made in `parent`.
@@ -30,6 +32,7 @@ class HiddenFolder {
 
  private:
   std::string path_;
+  int lock_ = -1;
 };
 
 // A file that is ready, and where it shall be.

@@ -8,9 +8,17 @@
 #include <vector>
 
 #include "description.h"
+#include "network_file.h"
 #include "options.h"
 
+namespace mindspore {
+class Status;
+}
+
 namespace gdprnn {
+
+// What the runtime says of a failure, which often is little, in words of this program: "it says '...'".
+std::string RuntimeReason(const mindspore::Status& status);
 
 // Where a network runs.
 struct Place {
@@ -25,9 +33,9 @@ void SetRuntimeLog(bool verbose);
 // One network, ready to run, in one thread at a time.
 class Network {
  public:
-  // Builds the network from the bytes of its file at `path`.
+  // Builds the network from its file, which errors tell as `path`.
   // Raises Failure(kModel): the runtime does not take it, or its tensors are not those of the description.
-  Network(const std::string& path, const std::string& bytes, const Description& description, const Place& place);
+  Network(const std::string& path, const NetworkFile& file, const Description& description, const Place& place);
   ~Network();
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;

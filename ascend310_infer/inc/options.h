@@ -22,6 +22,7 @@ struct Options {
   int device_id = 0;
   int num_threads = 0;  // 0: as many as there are cores for this process
   int batch_size = 0;   // chunks separated at the same time; 0: the exported batch size
+  bool use_cache = true;  // of converted networks
   bool verbose = false;
   bool show_help = false;
   bool show_version = false;

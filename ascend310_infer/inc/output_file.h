@@ -23,11 +23,12 @@ class OutputFile {
   // At a place of the file, wherever the others wrote.
   void WriteAt(int64_t place, const void* bytes, size_t num_bytes);
 
-  // Some file systems tell only now that there was no room.
+  // Waits until the disk has it, so that a file which then gets its name is whole after a power failure too. Some file
+  // systems tell only now that there was no room.
   void Close();
 
  private:
-  [[noreturn]] void Refuse(int error) const;
+  [[noreturn]] void Refuse(const std::string& reason) const;
 
   std::string name_;
   int descriptor_;

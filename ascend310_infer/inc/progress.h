@@ -7,6 +7,9 @@
 
 namespace gdprnn {
 
+// "name: rest" in less than `columns` of a terminal, so that it stays one line: of a long name the end.
+std::string FitLine(const std::string& name, const std::string& rest, size_t columns);
+
 // One line on standard error that is written again and again; nothing where that is no terminal.
 class Progress {
  public:

@@ -8,7 +8,6 @@
 
 namespace gdprnn {
 
-constexpr double kLargestSample = 1e10;  // the network's squares of larger ones would leave 32-bit floating point
 
 // What is known of an input once it has been read.
 struct InputReport {

@@ -37,6 +37,7 @@ class SampleFile : public Recording {
   void Read(int64_t start, int64_t count, float* to) const override;
 
  private:
+  int64_t NumBytes(int64_t num_samples) const;
   [[noreturn]] void Fail(const std::string& cannot, const std::string& reason) const;
 
   std::string folder_;

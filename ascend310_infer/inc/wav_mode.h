@@ -16,7 +16,8 @@ struct PlannedInput {
   std::vector<std::string> outputs;
 };
 
-// Raises Failure(kOptions) where an output would be an input, that of another input, or a folder.
+// Raises Failure(kOptions) where an output would be an input, that of another input, or a folder, or has a longer
+// name than files can have.
 std::vector<PlannedInput> PlanOutputs(const std::vector<std::string>& inputs, const std::string& output_dir,
                                       int num_speakers);
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "bounds.h"
 #include "crash_guard.h"
 #include "description.h"
 #include "digest.h"
@@ -20,6 +21,7 @@
 #include "hidden_folder.h"
 #include "interrupts.h"
 #include "network.h"
+#include "network_pool.h"
 #include "output_file.h"
 #include "program.h"
 #include "runtime_converter.h"
@@ -37,7 +39,6 @@ constexpr char kUsage[] =
     "Exit codes: 0 done, 2 wrong options, 3 the network, 5 its run, 6 the output cannot be written, 130 interrupted.\n";
 constexpr char kExtension[] = ".ms";
 constexpr double kLargestDifference = 1e-4;  // of the output's peak
-constexpr int64_t kMostBytes = int64_t{1} << 33;
 
 // The converter tells its success on standard output, where only this program's result belongs.
 class SilentOutput {
@@ -61,15 +62,15 @@ class SilentOutput {
 
 // Writes <stem>.ms and returns its bytes.
 std::string Convert(const std::string& model_path, const std::string& stem) {
-  const std::string cannot = model_path + ": cannot be converted";
-  const CrashGuard guard("error: " + cannot + " (the converter crashed)\n", kModel);
+  const std::string cannot = model_path + ": the converter cannot take it";
+  const CrashGuard guard("error: " + cannot + " (it crashed)\n", kModel);
   const SilentOutput silent;
   mindspore::Converter converter;
   converter.SetSaveType(mindspore::kMindIR_Lite);
   const auto status = converter.Convert(mindspore::converter::kFmkTypeMs, {model_path.begin(), model_path.end()},
                                         {stem.begin(), stem.end()}, {});
-  if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + status.ToString() + ")");
-  return ReadFile(stem + kExtension, kMostBytes, kModel);
+  if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + RuntimeReason(status) + "), expected a network that export.py wrote");
+  return ReadFile(stem + kExtension, kMostModelBytes, kModel);
 }
 
 // The converter makes files that only their owner may read.
@@ -81,7 +82,7 @@ void SetUsualMode(const std::string& path) {
 
 // The description of the converted network, whose bytes are `bytes`.
 std::string Described(const std::string& model_path, const std::string& output_path, const std::string& bytes) {
-  auto values = nlohmann::ordered_json::parse(ReadFile(model_path + ".json", kMostBytes, kModel));
+  auto values = nlohmann::ordered_json::parse(ReadFile(model_path + ".json", kMostModelBytes, kModel));
   values["file"] = fs::path(output_path).filename().string();
   values["file_format"] = "MS";
   values["sha256"] = Sha256(bytes);
@@ -101,7 +102,8 @@ std::vector<float> Noise(size_t num_samples) {
 
 std::vector<float> RunOnNoise(const std::string& path, const std::string& bytes, const Description& description,
                               int64_t num_samples) {
-  Network network(path, bytes, description, {});
+  const Place place{Device::kCpu, 0, UsableCores()};
+  Network network(path, {bytes, fs::path(path).extension() == kExtension}, description, place);
   const std::vector<float> mixture = Noise(static_cast<size_t>(num_samples));
   std::vector<float> tracks(mixture.size() * static_cast<size_t>(description.num_speakers));
   const float* mixtures[] = {mixture.data()};

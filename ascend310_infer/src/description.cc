@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bounds.h"
 #include "digest.h"
 #include "failure.h"
 #include "file_bytes.h"
@@ -13,11 +14,6 @@ namespace {
 constexpr char kFormat[] = "gdprnn exported network";
 constexpr int kVersion = 1;
 constexpr int64_t kMostBytes = 1 << 20;
-constexpr int64_t kMostModelBytes = int64_t{1} << 33;
-constexpr int kLowestRate = 100;  // Hz
-constexpr int kHighestRate = 10'000'000;
-constexpr int kMostSpeakers = 64;
-constexpr int kLargestBatch = 4096;
 constexpr int64_t kLargestSize = int64_t{1} << 31;  // of one dimension; num_samples are 32-bit
 constexpr int64_t kMostValues = int64_t{1} << 33;   // of one tensor
 

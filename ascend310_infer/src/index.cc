@@ -10,12 +10,14 @@
 #include <filesystem>
 #include <set>
 
+#include "bounds.h"
 #include "digest.h"
 #include "failure.h"
 #include "file_bytes.h"
 #include "remarks.h"
 #include "strict_json.h"
 #include "text.h"
+#include "whole_io.h"
 
 namespace gdprnn {
 namespace {
@@ -26,9 +28,6 @@ constexpr char kFormat[] = "gdprnn inputs";
 constexpr char kOutputFormat[] = "gdprnn outputs";
 constexpr int kVersion = 1;
 constexpr int64_t kMostBytes = 1 << 26;
-constexpr int kLowestRate = 100;  // Hz
-constexpr int kHighestRate = 10'000'000;
-constexpr int kMostSpeakers = 64;
 constexpr int64_t kMostSamples = int64_t{1} << 40;
 constexpr size_t kLongestFileName = 255;
 constexpr char kEnding[] = ".bin";
@@ -149,20 +148,9 @@ void BinRecording::CheckSamples() const {
 }
 
 void BinRecording::Read(int64_t start, int64_t count, float* to) const {
-  char* rest = reinterpret_cast<char*>(to);
-  int64_t place = start * kSampleBytes;
-  int64_t missing = count * kSampleBytes;
-  while (missing > 0) {
-    const ssize_t found = pread(descriptor_, rest, static_cast<size_t>(missing), place);
-    if (found < 0 && errno == EINTR) continue;
-    if (found <= 0) {
-      const std::string reason = found < 0 ? SystemReason(errno) : "it became shorter";
-      throw Failure(kInput, path_ + ": cannot be read (" + reason + ")");
-    }
-    rest += found;
-    place += found;
-    missing -= found;
-  }
+  const auto num_bytes = static_cast<size_t>(count * kSampleBytes);
+  const std::string reason = ReadWhole(descriptor_, start * kSampleBytes, to, num_bytes);
+  if (!reason.empty()) throw Failure(kInput, path_ + ": cannot be read (" + reason + ")");
 }
 
 std::string OutputIndexText(const Index& index, const Description& description) {

@@ -49,11 +49,11 @@ void Remove(const std::string& path) {
   }
 }
 
-// What a run that was killed could not remove.
-void RemoveLeftovers(const std::string& folder) {
+// All outputs in a folder, those of inputs that there are no more included.
+void RemoveOutputs(const std::string& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().filename().string().rfind(kHiddenPrefix, 0) == 0) fs::remove_all(entry.path(), error);
+    if (entry.path().extension() == ".bin" && entry.is_regular_file(error)) Remove(entry.path());
   }
 }
 
@@ -75,10 +75,11 @@ ResultFolder::ResultFolder(const Index& index, const Description& description, c
     throw Failure(kOptions, path_ + ": found the folder of the inputs, expected another --output");
   }
   LockFolder(path_, true);  // two runs would mix their outputs
-  RemoveLeftovers(path_);
   const std::string marker = MarkerText(index, description, options);
-  if (ReadIfThere(PathOf(kMarker)) != marker) {
+  const std::string before = ReadIfThere(PathOf(kMarker));
+  if (before != marker) {
     Remove(PathOf(kIndexName));
+    if (!before.empty()) RemoveOutputs(path_);
     for (const IndexEntry& entry : index.entries) Remove(PathOf(entry.file));
     const HiddenFolder hidden(path_);
     WriteAside(marker, hidden.path(), PathOf(kMarker));

@@ -18,6 +18,7 @@
 namespace gdprnn {
 namespace {
 
+constexpr char kMore[] = "; --verbose lets it tell more";
 constexpr char kLogVariable[] = "GLOG_v";
 // Left to itself the device computes in float16, which cannot count the samples of a chunk; so as exported.
 constexpr char kPrecision[] = "enforce_origin";
@@ -37,11 +38,6 @@ std::shared_ptr<mindspore::Context> MakeContext(const Place& place) {
   return context;
 }
 
-mindspore::ModelType TypeOf(const std::string& path) {
-  const bool is_lite = path.size() > 3 && path.compare(path.size() - 3, 3, ".ms") == 0;
-  return is_lite ? mindspore::kMindIR_Lite : mindspore::kMindIR;
-}
-
 std::string NameOf(mindspore::DataType type) {
   if (type == mindspore::DataType::kNumberTypeFloat32) return "float32";
   if (type == mindspore::DataType::kNumberTypeInt32) return "int32";
@@ -56,14 +52,14 @@ std::vector<TensorDescription> Describe(const std::vector<mindspore::MSTensor>& 
   return described;
 }
 
-std::string Reason(const mindspore::Status& status) {
+}  // namespace
+
+std::string RuntimeReason(const mindspore::Status& status) {
   std::string text = status.ToString();
   std::replace(text.begin(), text.end(), '\n', ' ');
   while (!text.empty() && (text.back() == ' ' || text.back() == '.')) text.pop_back();
-  return (text.empty() ? "status " + std::to_string(status.StatusCode()) : text) + "; --verbose lets it tell more";
+  return "it says '" + (text.empty() ? "status " + std::to_string(status.StatusCode()) : text) + "'";
 }
-
-}  // namespace
 
 struct Network::Runtime {
   mindspore::Model model;
@@ -80,14 +76,14 @@ void SetRuntimeLog(bool verbose) {
   if (level != nullptr) *level = kExceptionsOnly;
 }
 
-Network::Network(const std::string& path, const std::string& bytes, const Description& description,
-                 const Place& place)
+Network::Network(const std::string& path, const NetworkFile& file, const Description& description, const Place& place)
     : path_(path), description_(description), runtime_(std::make_unique<Runtime>()) {
   const std::string cannot = path + ": the runtime cannot build it for " + NameOf(place.device);
   try {
     const CrashGuard guard("error: " + cannot + " (it crashed), expected a network that export.py wrote\n", kModel);
-    const auto status = runtime_->model.Build(bytes.data(), bytes.size(), TypeOf(path), MakeContext(place));
-    if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + Reason(status) + ")");
+    const auto type = file.is_converted ? mindspore::kMindIR_Lite : mindspore::kMindIR;
+    const auto status = runtime_->model.Build(file.bytes.data(), file.bytes.size(), type, MakeContext(place));
+    if (status != mindspore::kSuccess) throw Failure(kModel, cannot + " (" + RuntimeReason(status) + kMore + "), expected a network that export.py wrote");
     runtime_->inputs = runtime_->model.GetInputs();
     CheckTensors(path, Describe(runtime_->inputs), description.inputs, "inputs");
     std::vector<TensorDescription> outputs = Describe(runtime_->model.GetOutputs());
@@ -96,19 +92,19 @@ Network::Network(const std::string& path, const std::string& bytes, const Descri
   } catch (const Failure&) {
     throw;
   } catch (const std::exception& error) {  // of the runtime
-    throw Failure(kModel, cannot + " (" + error.what() + ")");
+    throw Failure(kModel, cannot + " (it says '" + error.what() + "')");
   }
 }
 
 Network::~Network() = default;
 
 void Network::Run(const float* const* mixtures, float* const* tracks, size_t num_mixtures, int64_t num_samples) {
-  const std::string cannot = path_ + ": cannot be run on the input";
+  const std::string cannot = path_ + ": the runtime cannot run it on the input";
   try {
-    const CrashGuard guard("error: " + cannot + " (the runtime crashed)\n", kInference);
+    const CrashGuard guard("error: " + cannot + " (it crashed)\n", kInference);
     FillInputs(mixtures, num_mixtures, num_samples);
     const auto status = runtime_->model.Predict(runtime_->inputs, &runtime_->outputs);
-    if (status != mindspore::kSuccess) throw Failure(kInference, cannot + " (" + Reason(status) + ")");
+    if (status != mindspore::kSuccess) throw Failure(kInference, cannot + " (" + RuntimeReason(status) + kMore + ")");
     const auto num_values = static_cast<size_t>(description_.batch_size * description_.num_speakers *
                                                 description_.chunking.chunk_samples);
     if (runtime_->outputs.size() != 1 || runtime_->outputs[0].DataSize() != num_values * sizeof(float)) {
@@ -119,7 +115,7 @@ void Network::Run(const float* const* mixtures, float* const* tracks, size_t num
   } catch (const Failure&) {
     throw;
   } catch (const std::exception& error) {  // of the runtime
-    throw Failure(kInference, cannot + " (" + error.what() + ")");
+    throw Failure(kInference, cannot + " (it says '" + error.what() + "')");
   }
 }
 

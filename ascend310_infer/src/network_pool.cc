@@ -6,6 +6,7 @@
 #include <future>
 
 #include "failure.h"
+#include "library_pages.h"
 
 namespace gdprnn {
 
@@ -26,18 +27,20 @@ PoolPlan PlanPool(const Options& options, const Description& description) {
                                 " was exported with");
   }
   const int num_threads = options.num_threads == 0 ? UsableCores() : options.num_threads;
-  const int num_networks = wanted / exported;
-  return {num_networks, std::max(1, num_threads / num_networks)};
+  const int num_networks = std::min(wanted / exported, num_threads);  // more of them would only share the threads
+  return {num_networks, num_threads / num_networks};
 }
 
 NetworkPool::NetworkPool(const Options& options, const Description& description, const PoolPlan& plan)
     : batch_size_(static_cast<size_t>(description.batch_size)) {
-  const std::string bytes = ReadModel(options.model_path, description);
+  ReleaseLibraryPages();
+  const NetworkFile file = ReadNetwork(options, description);
   SetRuntimeLog(options.verbose);
   const Place place{options.device, options.device_id, plan.threads_each};
   for (int number = 0; number < plan.num_networks; ++number) {
-    networks_.push_back(std::make_unique<Network>(options.model_path, bytes, description, place));
+    networks_.push_back(std::make_unique<Network>(options.model_path, file, description, place));
   }
+  ReleaseLibraryPages();
 }
 
 SeparateBatch NetworkPool::UseOne(size_t place) {

@@ -6,13 +6,13 @@
 #include <map>
 #include <sstream>
 
+#include "bounds.h"
 #include "failure.h"
 
 namespace gdprnn {
 namespace {
 
 constexpr int kMostThreads = 4096;
-constexpr int kLargestBatch = 4096;
 
 [[noreturn]] void Refuse(const std::string& message) {
   throw Failure(kOptions, message + " (see --help)");
@@ -65,6 +65,10 @@ bool SetSwitch(const std::string& word, Options& options) {
   if (word == "--help" || word == "-h") return options.show_help = true;
   if (word == "--version") return options.show_version = true;
   if (word == "--verbose") return options.verbose = true;
+  if (word == "--no-cache") {
+    options.use_cache = false;
+    return true;
+  }
   return false;
 }
 
@@ -109,7 +113,7 @@ std::string Usage() {
           "  gdprnn_infer --model NET.mindir --input TALK.wav [--input MORE.flac ...] --output DIR\n"
           "  gdprnn_infer --model NET.mindir --index O/index.json --output R\n\n"
           "  --model FILE     exported by export.py; its description, FILE.json, lies beside it; or what\n"
-          "                   gdprnn_convert has made of it, which starts sooner\n"
+          "                   gdprnn_convert has made of it\n"
           "  --input FILE     a recording of any length, rate and number of channels, in any format that libsndfile\n"
           "                   reads; writes DIR/NAME_s1.wav, DIR/NAME_s2.wav, ...; may be given several times\n"
           "  --index FILE     index.json of a folder that preprocess.py --mode infer310 wrote; writes one .bin for\n"
@@ -119,7 +123,9 @@ std::string Usage() {
        << "  --device-id N    which Ascend device (" << defaults.device_id << ")\n"
        << "  --threads N      of the processor (as many as there are cores)\n"
           "  --batch N        chunks separated at the same time: on a processor any multiple of the batch size that\n"
-          "                   the network was exported with (that batch size)\n"
+          "                   the network was exported with (that batch size), but no more networks than threads\n"
+          "  --no-cache       start from the MINDIR itself; otherwise the first run on a processor converts it, and keeps\n"
+          "                   that in $XDG_CACHE_HOME/gdprnn or ~/.cache/gdprnn, so later ones start sooner\n"
           "  --verbose        tell the start-up time, and let the runtime log\n"
           "  --version, --help\n\n"
           "Exit codes: 0 done, 2 wrong options, 3 the network or its description, 4 an input, 5 the network's run,\n"

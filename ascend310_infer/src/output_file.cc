@@ -8,12 +8,13 @@
 
 #include "failure.h"
 #include "text.h"
+#include "whole_io.h"
 
 namespace gdprnn {
 
 OutputFile::OutputFile(const std::string& path, std::string name)
     : name_(std::move(name)), descriptor_(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
-  if (descriptor_ < 0) Refuse(errno);
+  if (descriptor_ < 0) Refuse(SystemReason(errno));
 }
 
 OutputFile::~OutputFile() {
@@ -25,27 +26,22 @@ void OutputFile::Write(const void* bytes, size_t num_bytes) {
   length_ += static_cast<int64_t>(num_bytes);
 }
 
-// One call may take only a part, the last one before the disk is full.
 void OutputFile::WriteAt(int64_t place, const void* bytes, size_t num_bytes) {
-  const char* rest = static_cast<const char*>(bytes);
-  while (num_bytes > 0) {
-    const ssize_t written = pwrite(descriptor_, rest, num_bytes, place);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) Refuse(errno);
-    rest += written;
-    place += written;
-    num_bytes -= static_cast<size_t>(written);
-  }
+  const std::string reason = WriteWhole(descriptor_, place, bytes, num_bytes);
+  if (!reason.empty()) Refuse(reason);
 }
 
 void OutputFile::Close() {
-  const int status = close(descriptor_);
+  const bool is_on_disk = fsync(descriptor_) == 0 || errno == EINVAL || errno == ENOSYS;  // or it cannot be asked for
+  const int sync_error = errno;
+  const bool is_closed = close(descriptor_) == 0;
   descriptor_ = -1;
-  if (status != 0) Refuse(errno);
+  if (!is_on_disk) Refuse(SystemReason(sync_error));
+  if (!is_closed) Refuse(SystemReason(errno));
 }
 
-void OutputFile::Refuse(int error) const {
-  throw Failure(kOutput, name_ + ": cannot be written (" + SystemReason(error) + ")");
+void OutputFile::Refuse(const std::string& reason) const {
+  throw Failure(kOutput, name_ + ": cannot be written (" + reason + ")");
 }
 
 }  // namespace gdprnn

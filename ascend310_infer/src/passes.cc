@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "audio_reader.h"
+#include "bounds.h"
 #include "failure.h"
 #include "gains.h"
 #include "resampler.h"
@@ -14,9 +15,6 @@
 
 namespace gdprnn {
 namespace {
-
-constexpr int kLowestRate = 100;         // Hz; beyond these lies no audio, and soxr leaves its range
-constexpr int kHighestRate = 10'000'000;  // Hz
 
 void CheckRate(const AudioReader& reader) {
   if (reader.sample_rate() < kLowestRate || reader.sample_rate() > kHighestRate) {

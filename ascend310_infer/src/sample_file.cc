@@ -5,9 +5,10 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 
 #include "failure.h"
+#include "text.h"
+#include "whole_io.h"
 
 namespace gdprnn {
 namespace {
@@ -32,45 +33,30 @@ int OpenUnnamed(const std::string& folder) {
 SampleFile::SampleFile(const std::string& folder, int64_t num_channels)
     : folder_(folder.empty() ? SystemFolder() : folder), num_channels_(num_channels) {
   descriptor_ = OpenUnnamed(folder_);
-  if (descriptor_ < 0) Fail("made", std::strerror(errno));
+  if (descriptor_ < 0) Fail("made", SystemReason(errno));
 }
 
 SampleFile::~SampleFile() { close(descriptor_); }
 
 void SampleFile::Append(const float* samples, int64_t num_samples) {
-  const char* rest = reinterpret_cast<const char*>(samples);
-  size_t missing = static_cast<size_t>(num_samples * num_channels_) * sizeof(float);
-  while (missing > 0) {  // a single write may take only a part, the last one before the disk is full
-    const ssize_t written = write(descriptor_, rest, missing);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) Fail("written", std::strerror(errno));
-    rest += written;
-    missing -= static_cast<size_t>(written);
-  }
+  const auto num_bytes = static_cast<size_t>(NumBytes(num_samples));
+  const std::string reason = WriteWhole(descriptor_, NumBytes(num_samples_), samples, num_bytes);
+  if (!reason.empty()) Fail("written", reason);
   num_samples_ += num_samples;
 }
 
 void SampleFile::SetLength(int64_t num_samples) {
-  const auto num_bytes = static_cast<off_t>(num_samples * num_channels_ * static_cast<int64_t>(sizeof(float)));
-  if (ftruncate(descriptor_, num_bytes) != 0 || lseek(descriptor_, num_bytes, SEEK_SET) < 0) {
-    Fail("written", std::strerror(errno));
-  }
+  if (ftruncate(descriptor_, NumBytes(num_samples)) != 0) Fail("written", SystemReason(errno));
   num_samples_ = num_samples;
 }
 
 void SampleFile::Read(int64_t start, int64_t count, float* to) const {
-  char* rest = reinterpret_cast<char*>(to);
-  size_t missing = static_cast<size_t>(count * num_channels_) * sizeof(float);
-  auto place = static_cast<off_t>(start * num_channels_ * static_cast<int64_t>(sizeof(float)));
-  while (missing > 0) {
-    const ssize_t got = pread(descriptor_, rest, missing, place);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) Fail("read", std::strerror(errno));
-    if (got == 0) Fail("read", "it ends too early");
-    rest += got;
-    place += got;
-    missing -= static_cast<size_t>(got);
-  }
+  const std::string reason = ReadWhole(descriptor_, NumBytes(start), to, static_cast<size_t>(NumBytes(count)));
+  if (!reason.empty()) Fail("read", reason);
+}
+
+int64_t SampleFile::NumBytes(int64_t num_samples) const {
+  return num_samples * num_channels_ * static_cast<int64_t>(sizeof(float));
 }
 
 void SampleFile::Fail(const std::string& cannot, const std::string& reason) const {

@@ -1,6 +1,7 @@
 #include "wav_mode.h"
 
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -98,6 +99,10 @@ std::vector<PlannedInput> PlanOutputs(const std::vector<std::string>& inputs, co
       if (!is_new) {
         throw Failure(kOptions, input + ": its output " + path.string() + " is also that of " + owner->second +
                                     ", expected different names");
+      }
+      if (output.size() > NAME_MAX) {
+        throw Failure(kOptions, Format("%s: its output %s has a name of %zu bytes, expected at most %d", input.c_str(),
+                                       output.c_str(), output.size(), NAME_MAX));
       }
       std::error_code error;
       if (fs::is_directory(path, error)) {

@@ -119,7 +119,7 @@ TEST_CASE("samples that are no audio are refused") {
                    "00000.bin: found 2 samples that are NaN, infinite or huge"));
   }
   folder.Write("00000.bin", Floats({1, 2}));
-  CHECK(Contains(FailureOf([&] { BinRecording(folder.PathOf("."), entry); }), "cannot be read (it became shorter)"));
+  CHECK(Contains(FailureOf([&] { BinRecording(folder.PathOf("."), entry); }), "cannot be read (it ends too early)"));
 }
 
 TEST_CASE("the index of the outputs tells what each file is") {

@@ -7,6 +7,18 @@
 #include "test_folder.h"
 #include "wav_mode.h"
 
+namespace {
+
+int num_syncs = 0;
+
+}  // namespace
+
+// Takes the place of the C library's in this program.
+extern "C" int fsync(int) {
+  ++num_syncs;
+  return 0;
+}
+
 namespace gdprnn {
 namespace {
 
@@ -28,6 +40,29 @@ TEST_CASE("the hidden folder goes with all that is in it, and what was put in pl
   }
   CHECK_FALSE(fs::exists(hidden_path));
   CHECK(ReadBytes(folder.PathOf("a")) == "123456");
+}
+
+TEST_CASE("hidden folders of programs that are no more are removed, those of others not") {
+  const TestFolder folder;
+  const std::string leftover = folder.PathOf(std::string(kHiddenPrefix) + "abcdef");
+  fs::create_directory(leftover);
+  std::ofstream(leftover + "/half") << "half";
+  fs::create_directory(folder.PathOf(".separating-abcdef"));  // of separate.py
+  const HiddenFolder hidden(folder.PathOf("."));
+  MakeOutputFolder(folder.PathOf("."));
+  CHECK_FALSE(fs::exists(leftover));
+  CHECK(fs::exists(hidden.path()));
+  CHECK(fs::exists(folder.PathOf(".separating-abcdef")));
+}
+
+TEST_CASE("a file is on the disk before it gets its name") {
+  const TestFolder folder;
+  num_syncs = 0;
+  OutputFile file(folder.PathOf("a"), "a");
+  file.Write("1");
+  CHECK(num_syncs == 0);
+  file.Close();
+  CHECK(num_syncs == 1);
 }
 
 TEST_CASE("what cannot be written is told") {
@@ -56,6 +91,10 @@ TEST_CASE("no output is an input, another's output or a folder") {
   fs::create_symlink(track, folder.PathOf("link.wav"));
   CHECK(Contains(FailureOf([&] { PlanOutputs({talk, folder.PathOf("link.wav")}, out, 2); }), "is an input too"));
   CHECK(Contains(FailureOf([&] { PlanOutputs({talk, "other/talk.flac"}, out, 2); }), "is also that of " + talk));
+  const std::string longest(255 - 7, 'a');  // with _s1.wav a file can just have it
+  CHECK(PlanOutputs({longest + ".wav"}, out, 2).size() == 1);
+  CHECK(Contains(FailureOf([&] { PlanOutputs({"in/" + longest + "b.wav"}, out, 2); }),
+                 "b_s1.wav has a name of 256 bytes, expected at most 255"));
   fs::create_directory(folder.PathOf("more_s2.wav"));
   CHECK(Contains(FailureOf([&] { PlanOutputs({"more.wav"}, out, 2); }), "is a folder, expected none of that name"));
 }

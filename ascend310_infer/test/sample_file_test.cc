@@ -2,7 +2,9 @@
 #include "sample_file.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -14,6 +16,7 @@
 
 #include "failure.h"
 #include "test_folder.h"
+#include "whole_io.h"
 
 namespace gdprnn {
 namespace {
@@ -60,6 +63,19 @@ std::string MessageOf(const Call& call) {
 }
 
 }  // namespace
+
+TEST_CASE("what is read or written as a whole, and why not") {
+  const TestFolder folder;
+  const int descriptor = open(folder.Write("five", "12345").c_str(), O_RDWR | O_CLOEXEC);
+  std::string bytes(4, ' ');
+  CHECK(ReadWhole(descriptor, 1, bytes.data(), 4).empty());
+  CHECK(bytes == "2345");
+  CHECK(ReadWhole(descriptor, 2, bytes.data(), 4) == "it ends too early");
+  CHECK(WriteWhole(descriptor, 3, "abc", 3).empty());
+  close(descriptor);
+  CHECK(ReadBytes(folder.PathOf("five")) == "123abc");
+  CHECK(WriteWhole(descriptor, 0, "a", 1) == "Bad file descriptor");
+}
 
 TEST_CASE("samples come back, at any place") {
   SampleFile file("");

@@ -65,6 +65,18 @@ def plan_inputs(index: RecordIndex) -> InputIndex:
     )
 
 
+def check_inputs(records: Records, folder: Path) -> InputIndex:
+    """The index of a folder that `write_inputs` has filled from this test set.
+
+    Raises:
+        UserError: the folder has no index, or its inputs are of another test set.
+    """
+    index = read_inputs(folder / INDEX_NAME)
+    if index != plan_inputs(records.index):
+        raise UserError(f"{folder / INDEX_NAME}: found the inputs of another test set, expected those of this one")
+    return index
+
+
 def _whole_files(folder: Path, index: InputIndex) -> set[str]:
     """Files of this test set that an earlier run has finished."""
     data, files = _earlier(folder)

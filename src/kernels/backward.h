@@ -6,7 +6,7 @@
 
 #include "block.h"
 #include "forward.h"
-#include "products.h"
+#include "sums.h"
 #include "team.h"
 #include "workspace.h"
 
@@ -15,17 +15,18 @@ namespace gdprnn {
 constexpr int kStepsTogether = 8;  // whose part of a weight's gradient is added at once
 
 // Transposed weights in panels.
+template <typename Math>
 struct BackwardWeights {
-  std::vector<Panels> gates_to_input;   // of a stream: N from 4H
-  std::vector<Panels> gates_to_hidden;  // of a stream: H from 4H
-  std::vector<Panels> to_hidden;        // of an LSTM: 2H from N
-  Panels to_product;                    // N from N
-  Panels to_input;                      // N from N
+  std::vector<typename Math::Panels> gates_to_input;   // of a stream: N from 4H
+  std::vector<typename Math::Panels> gates_to_hidden;  // of a stream: H from 4H
+  std::vector<typename Math::Panels> to_hidden;        // of an LSTM: 2H from N
+  typename Math::Panels to_product;                    // N from N
+  typename Math::Panels to_input;                      // N from N
 
   BackwardWeights(const Sizes& sizes, const Weights<const float>& weights)
-      : to_product(sizes.channels, sizes.channels,
+      : to_product(sizes.channels, sizes.channels, 0,
                    [&](int row, int column) { return weights.output[column * 2 * sizes.channels + row]; }),
-        to_input(sizes.channels, sizes.channels, [&](int row, int column) {
+        to_input(sizes.channels, sizes.channels, 0, [&](int row, int column) {
           return weights.output[column * 2 * sizes.channels + sizes.channels + row];
         }) {
     const int gate_count = kGates * sizes.hidden;
@@ -34,159 +35,163 @@ struct BackwardWeights {
         const int64_t first = static_cast<int64_t>(direction) * gate_count;
         const float* ih = weights.lstm[lstm].ih + first * sizes.channels;
         const float* hh = weights.lstm[lstm].hh + first * sizes.hidden;
-        gates_to_input.emplace_back(sizes.channels, gate_count, [&](int row, int column) {
+        gates_to_input.emplace_back(sizes.channels, gate_count, 0, [&](int row, int column) {
           return ih[static_cast<int64_t>(column) * sizes.channels + row];
         });
-        gates_to_hidden.emplace_back(sizes.hidden, gate_count, [&](int row, int column) {
+        gates_to_hidden.emplace_back(sizes.hidden, gate_count, 0, [&](int row, int column) {
           return hh[static_cast<int64_t>(column) * sizes.hidden + row];
         });
       }
       const float* projection = weights.projection[lstm];
-      to_hidden.emplace_back(2 * sizes.hidden, sizes.channels, [&](int row, int column) {
-        return projection[column * 2 * sizes.hidden + row];
+      to_hidden.emplace_back(kDirections * sizes.hidden, sizes.channels, 0, [&](int row, int column) {
+        return projection[column * kDirections * sizes.hidden + row];
       });
     }
   }
 };
 
-// Where one member of the team adds up the weights' gradients.
-struct Sums {
-  float* ih[kStreams];           // [gate rows][channel columns]
-  float* hh[kStreams];           // [gate rows][hidden columns]
-  float* bias[kStreams];         // [gate rows][kLanes]
-  float* projection[kLstms];     // [channel rows][2 * hidden columns]
-  float* projection_bias[kLstms];  // [channel rows][kLanes]
-  float* output;                 // [channel rows][2 * channel columns]
-  float* output_bias;            // [channel rows][kLanes]
+// The gradient of features, [features][kLanes], in the forms in which products take it.
+template <typename Math>
+struct FeatureGradient {
+  typename Math::Element* operand;
+  typename Math::Left* left;  // the same memory where an operand is float
 
-  // Its size; from `floats` on, or of nothing with nullptr.
-  static int64_t Place(const Sizes& sizes, float* floats, Sums* sums) {
-    int64_t taken = 0;
-    const auto take = [&](int rows, int columns) {
-      float* place = floats ? floats + taken : nullptr;
-      taken += static_cast<int64_t>(rows) * columns;
-      return place;
-    };
-    for (int stream = 0; stream < kStreams; ++stream) {
-      sums->ih[stream] = take(sizes.gate_rows(), sizes.channel_columns());
-      sums->hh[stream] = take(sizes.gate_rows(), sizes.hidden_columns());
-      sums->bias[stream] = take(sizes.gate_rows(), kLanes);
-    }
-    for (int lstm = 0; lstm < kLstms; ++lstm) {
-      sums->projection[lstm] = take(sizes.channel_rows(), 2 * sizes.hidden_columns());
-      sums->projection_bias[lstm] = take(sizes.channel_rows(), kLanes);
-    }
-    sums->output = take(sizes.channel_rows(), 2 * sizes.channel_columns());
-    sums->output_bias = take(sizes.channel_rows(), kLanes);
-    return taken;
+  void StorePair(int feature, int lane, Vector first, Vector second) const {
+    Math::StorePair(operand, feature, lane, first, second);
+    Math::StoreLeft(left, feature, lane, first);
+    Math::StoreLeft(left, feature + 1, lane, second);
   }
 };
 
-inline void AddTo(float* sums, const float* values, int count) {
-  for (int place = 0; place < count; place += kWidth) Store(sums + place, Load(sums + place) + Load(values + place));
-}
+inline void AddTo(float* sums, Vector values) { Store(sums, Load(sums) + values); }
 
-// Gradients of one step's gates before their functions, [4H][kLanes], from those of the output and of the cells, which
-// become those of the cells one step before.
-inline void ActivateBack(int hidden, const float* gates, const float* cells_before, const float* cells,
-                         const float* output_gradient, const float* recurrent_gradient, float* cell_gradient,
-                         float* gate_gradient) {
-  const int values = hidden * kLanes;
-  for (int place = 0; place < values; place += kWidth) {
-    const Vector entry = Load(gates + place);
-    const Vector forget = Load(gates + values + place);
-    const Vector candidate = Load(gates + 2 * values + place);
-    const Vector out = Load(gates + 3 * values + place);
-    const Vector squashed = Tanh(Load(cells + place));
-    const Vector gradient = Load(output_gradient + place) + Load(recurrent_gradient + place);
-    const Vector cell = Load(cell_gradient + place) + gradient * out * (1.0f - squashed * squashed);
-    Store(gate_gradient + place, cell * candidate * entry * (1.0f - entry));
-    Store(gate_gradient + values + place, cell * Load(cells_before + place) * forget * (1.0f - forget));
-    Store(gate_gradient + 2 * values + place, cell * entry * (1.0f - candidate * candidate));
-    Store(gate_gradient + 3 * values + place, gradient * squashed * out * (1.0f - out));
-    Store(cell_gradient + place, cell * forget);
+// Gradients of one step's gates before their functions from those of the hidden states, in two parts, and of the cells,
+// which become those of the step before. They are also added to the bias's [4H][kLanes].
+template <typename Math>
+void ActivateBack(int hidden, const typename Math::Element* gates, const typename Math::Element* cells_before,
+                  const typename Math::Element* cells, const float* outer_gradient, const float* recurrent_gradient,
+                  float* cell_gradient, const FeatureGradient<Math>& gate_gradient, float* bias) {
+  for (int unit = 0; unit < hidden; unit += 2) {
+    for (int lane = 0; lane < kLanes; lane += kWidth) {
+      Vector gate[kGates][2];
+      Vector cell[2];
+      Vector before[2];
+      Vector result[kGates][2];
+      for (int number = 0; number < kGates; ++number) {
+        Math::LoadPair(gates, number * hidden + unit, lane, &gate[number][0], &gate[number][1]);
+      }
+      Math::LoadPair(cells, unit, lane, &cell[0], &cell[1]);
+      Math::LoadPair(cells_before, unit, lane, &before[0], &before[1]);
+      for (int odd = 0; odd < 2; ++odd) {
+        const int place = (unit + odd) * kLanes + lane;
+        const Vector squashed = Tanh(cell[odd]);
+        const Vector entry = gate[0][odd], forget = gate[1][odd], candidate = gate[2][odd], out = gate[3][odd];
+        const Vector state = Load(outer_gradient + place) + Load(recurrent_gradient + place);
+        const Vector inner = Load(cell_gradient + place) + state * out * (1.0f - squashed * squashed);
+        result[0][odd] = inner * candidate * entry * (1.0f - entry);
+        result[1][odd] = inner * before[odd] * forget * (1.0f - forget);
+        result[2][odd] = inner * entry * (1.0f - candidate * candidate);
+        result[3][odd] = state * squashed * out * (1.0f - out);
+        Store(cell_gradient + place, inner * forget);
+        for (int number = 0; number < kGates; ++number) {
+          AddTo(bias + number * hidden * kLanes + place, result[number][odd]);
+        }
+      }
+      for (int number = 0; number < kGates; ++number) {
+        gate_gradient.StorePair(number * hidden + unit, lane, result[number][0], result[number][1]);
+      }
+    }
   }
 }
 
-// The arrays of a group that is worked on.
-struct BackwardArrays {
-  float* input_rows;                 // [T][kLanes][channel columns]
-  float* input_gradients[1 + kStreams];  // [T][channel rows][kLanes], of the output layer and of each stream
-  float* hidden_rows[kLstms];        // [T][kLanes][2 * hidden columns]
-  float* hidden_gradients[kLstms];   // [T][rows of 2H][kLanes]
-};
-
+template <typename Math>
 class Backward {
  public:
+  typedef typename Math::Element Element;
+  typedef typename Math::Left Left;
+  typedef typename Math::Right Right;
+
   Backward(const Sizes& sizes, const Weights<const float>& given, int team_size)
       : sizes_(sizes), weights_(sizes, given), team_(team_size), wave_(GroupsOfWave(sizes, team_size)) {
     const int64_t steps = static_cast<int64_t>(wave_) * sizes.steps;
-    input_rows_ = workspace_.Plan(steps * kLanes * sizes.channel_columns());
+    input_right_ = workspace_.Plan(steps * channel_right());
     for (int64_t& place : input_gradients_) place = workspace_.Plan(steps * channel_floats());
-    for (int64_t& place : hidden_rows_) place = workspace_.Plan(steps * kLanes * 2 * sizes.hidden_columns());
+    for (int64_t& place : hidden_right_) place = workspace_.Plan(steps * hidden_right());
     for (int64_t& place : hidden_gradients_) place = workspace_.Plan(steps * hidden_floats());
-    zeros_ = workspace_.Plan(static_cast<int64_t>(sizes.hidden) * kLanes);
+    zeros_ = workspace_.Plan(Math::ElementsOf(sizes.hidden));
     Sums nothing{};
     sums_floats_ = Sums::Place(sizes, nullptr, &nothing);
     sums_ = workspace_.Plan(team_size * sums_floats_);
-    scratch_floats_ = std::max(kStepsTogether * gate_floats() + 2 * hidden_row_floats(),
-                               kStepsTogether * (3 * channel_floats() + kLanes * sizes.channel_columns()) +
-                                   channel_floats());
+    const int64_t combining = kStepsTogether * (3 * channel_floats() + channel_right()) + 4 * channel_floats();
+    const int64_t streaming = (kStepsTogether + 1) * gate_floats() + 2 * one_hidden_floats();
+    scratch_floats_ = std::max(combining, streaming);
     scratch_ = workspace_.Plan(team_size * scratch_floats_);
     workspace_.Make();
-    std::fill_n(workspace_.At(zeros_), static_cast<int64_t>(sizes.hidden) * kLanes, 0.0f);
+    std::fill_n(workspace_.At(zeros_), Math::ElementsOf(sizes.hidden), 0.0f);
   }
 
   void Run(const float* output_gradient, float* saved, const float* input, float* input_gradient,
            const Weights<float>& gradients) {
+    const int blocks = (sizes_.steps + kStepsTogether - 1) / kStepsTogether;
     team_.Run([&](int member) {
+      [[maybe_unused]] const typename Math::Thread thread{};
       std::fill_n(workspace_.At(sums_) + member * sums_floats_, sums_floats_, 0.0f);
       const Sums sums = SumsOf(member);
       float* own = workspace_.At(scratch_) + member * scratch_floats_;
-      const int blocks = (sizes_.steps + kStepsTogether - 1) / kStepsTogether;
       for (int first = 0; first < sizes_.groups(); first += wave_) {
         const int count = std::min(wave_, sizes_.groups() - first);
         const Range items = team_.Part(member, count * blocks);
         for (int item = items.begin; item < items.end; ++item) {
-          const int place = item / blocks;
-          const int begin = item % blocks * kStepsTogether;
-          CombineBack(first + place, begin, std::min(begin + kStepsTogether, sizes_.steps), output_gradient, input,
-                      Saved::Of(sizes_, saved, first + place), ArraysOf(place), sums, own);
+          CombineBack(first + item / blocks, ArraysOf(item / blocks), item % blocks * kStepsTogether, output_gradient,
+                      input, Saved<Math>::Of(sizes_, saved, first + item / blocks), sums, own);
         }
         team_.Meet();
         const Range streams = team_.Part(member, count * kStreams);
         for (int task = streams.begin; task < streams.end; ++task) {
-          const int place = task % count;
-          StreamBack(task / count, Saved::Of(sizes_, saved, first + place), ArraysOf(place), sums, own);
+          StreamBack(task / count, ArraysOf(task % count), Saved<Math>::Of(sizes_, saved, first + task % count), sums,
+                     own);
         }
         team_.Meet();
         for (int item = items.begin; item < items.end; ++item) {
           const int begin = item % blocks * kStepsTogether;
           for (int step = begin; step < std::min(begin + kStepsTogether, sizes_.steps); ++step) {
-            WriteInputGradient(first + item / blocks, step, ArraysOf(item / blocks), input_gradient);
+            WriteInputGradient(first + item / blocks, ArraysOf(item / blocks), step, input_gradient);
           }
         }
         team_.Meet();
       }
-      WriteGradients(team_.Part(member, kStreams + kLstms + 1), gradients);
+      const Range parts = team_.Part(member, Sums::kParts);
+      for (int part = parts.begin; part < parts.end; ++part) {
+        WriteGradients(sizes_, workspace_.At(sums_), sums_floats_, team_.size(), part, gradients);
+      }
     });
   }
 
  private:
-  int64_t channel_floats() const { return static_cast<int64_t>(sizes_.channel_rows()) * kLanes; }
-  int64_t hidden_floats() const { return static_cast<int64_t>(RoundUp(2 * sizes_.hidden, kRows)) * kLanes; }
-  int64_t hidden_row_floats() const { return static_cast<int64_t>(sizes_.hidden_rows()) * kLanes; }
-  int64_t gate_floats() const { return static_cast<int64_t>(sizes_.gate_rows()) * kLanes; }
+  // The arrays of a group that is worked on.
+  struct Arrays {
+    Right* input_right;                    // [T][kRightRows][channel columns]
+    float* input_gradients[1 + kStreams];  // [T][channel rows][kLanes], of the output layer and of each stream
+    Right* hidden_right[kLstms];           // [T][kRightRows][2 * hidden columns]
+    float* hidden_gradients[kLstms];       // [T][rows of 2H][kLanes]
+  };
 
-  BackwardArrays ArraysOf(int place) const {
+  int64_t channel_floats() const { return static_cast<int64_t>(sizes_.channel_rows()) * kLanes; }
+  int64_t hidden_floats() const { return static_cast<int64_t>(sizes_.both_hidden_rows()) * kLanes; }
+  int64_t one_hidden_floats() const { return static_cast<int64_t>(sizes_.hidden_rows()) * kLanes; }
+  int64_t gate_floats() const { return static_cast<int64_t>(sizes_.gate_rows()) * kLanes; }
+  int64_t channel_right() const { return static_cast<int64_t>(Math::kRightRows) * sizes_.channel_columns(); }
+  int64_t hidden_right() const { return static_cast<int64_t>(Math::kRightRows) * 2 * sizes_.hidden_columns(); }
+
+  Arrays ArraysOf(int place) const {
     const int64_t steps = static_cast<int64_t>(place) * sizes_.steps;
-    BackwardArrays arrays{};
-    arrays.input_rows = workspace_.At(input_rows_) + steps * kLanes * sizes_.channel_columns();
+    Arrays arrays{};
+    arrays.input_right = reinterpret_cast<Right*>(workspace_.At(input_right_)) + steps * channel_right();
     for (int part = 0; part < 1 + kStreams; ++part) {
       arrays.input_gradients[part] = workspace_.At(input_gradients_[part]) + steps * channel_floats();
     }
     for (int lstm = 0; lstm < kLstms; ++lstm) {
-      arrays.hidden_rows[lstm] = workspace_.At(hidden_rows_[lstm]) + steps * kLanes * 2 * sizes_.hidden_columns();
+      arrays.hidden_right[lstm] = reinterpret_cast<Right*>(workspace_.At(hidden_right_[lstm])) + steps * hidden_right();
       arrays.hidden_gradients[lstm] = workspace_.At(hidden_gradients_[lstm]) + steps * hidden_floats();
     }
     return arrays;
@@ -196,201 +201,156 @@ class Backward {
     Sums::Place(sizes_, workspace_.At(sums_) + member * sums_floats_, &sums);
     return sums;
   }
+  // The gradient of features at `place` of those whose outer products are added together.
+  static FeatureGradient<Math> GradientAt(float* lefts, float* operand, int64_t floats, int place) {
+    auto* left = reinterpret_cast<Left*>(lefts) + place * floats;
+    return {reinterpret_cast<Element*>(Math::kOperandIsFloat ? lefts + place * floats : operand), left};
+  }
 
-  void CombineBack(int group, int begin, int end, const float* output_gradient, const float* input, const Saved& saved,
-                   const BackwardArrays& arrays, const Sums& sums, float* own);
-  void StreamBack(int stream, const Saved& saved, const BackwardArrays& arrays, const Sums& sums, float* own);
-  void WriteInputGradient(int group, int step, const BackwardArrays& arrays, float* input_gradient);
-  void WriteGradients(Range parts, const Weights<float>& gradients);
-  template <typename Pick>
-  void Write(const Pick& pick, int first_row, int num_rows, int stride, int first_column, int num_columns,
-             float* to, int to_stride);
-  template <typename Pick>
-  void WriteBias(const Pick& pick, int num_rows, float* to);
+  // The output layer, the product and the projections, for some steps from `begin` on.
+  void CombineBack(int group, const Arrays& arrays, int begin, const float* output_gradient, const float* input,
+                   const Saved<Math>& saved, const Sums& sums, float* own) {
+    const int steps = std::min(kStepsTogether, sizes_.steps - begin);
+    float* const output_left = own;
+    float* const factor_left[kLstms] = {own + kStepsTogether * channel_floats(),
+                                        own + 2 * kStepsTogether * channel_floats()};
+    Right* const product_right = reinterpret_cast<Right*>(own + 3 * kStepsTogether * channel_floats());
+    float* const columns = own + kStepsTogether * (3 * channel_floats() + channel_right());
+    float* const product_gradient = columns + channel_floats();
+    float* const operand = columns + 2 * channel_floats();
+    Element* const product = reinterpret_cast<Element*>(columns + 3 * channel_floats());
+    for (int place = 0; place < steps; ++place) {
+      const int64_t step = begin + place;
+      const auto output = GradientAt(output_left, operand, channel_floats(), place);
+      GatherColumns(sizes_, output_gradient, group, static_cast<int>(step), columns);
+      GatherRight<Math>(sizes_, input, group, static_cast<int>(step), arrays.input_right + step * channel_right());
+      for (int channel = 0; channel < sizes_.channels; channel += 2) {
+        for (int lane = 0; lane < kLanes; lane += kWidth) {
+          const int at = channel * kLanes + lane;
+          const Vector gradient[2] = {Load(columns + at), Load(columns + at + kLanes)};
+          output.StorePair(channel, lane, gradient[0], gradient[1]);
+          AddTo(sums.output_bias + at, gradient[0]);
+          AddTo(sums.output_bias + at + kLanes, gradient[1]);
+        }
+      }
+      weights_.to_input.Multiply(output.operand, nullptr, columns,  // the input is also added to the output
+                                 arrays.input_gradients[0] + step * channel_floats());
+      weights_.to_product.Multiply(output.operand, nullptr, nullptr, product_gradient);
+      for (int lstm = 0; lstm < kLstms; ++lstm) {
+        const auto factor = GradientAt(factor_left[lstm], operand, channel_floats(), place);
+        const Element* factors[kLstms] = {saved.factors[lstm] + step * Math::ElementsOf(sizes_.channels),
+                                          saved.factors[1 - lstm] + step * Math::ElementsOf(sizes_.channels)};
+        for (int channel = 0; channel < sizes_.channels; channel += 2) {
+          for (int lane = 0; lane < kLanes; lane += kWidth) {
+            const int at = channel * kLanes + lane;
+            Vector own_factor[2], other[2];
+            Math::LoadPair(factors[0], channel, lane, &own_factor[0], &own_factor[1]);
+            Math::LoadPair(factors[1], channel, lane, &other[0], &other[1]);
+            const Vector gradient[2] = {Load(product_gradient + at) * other[0],
+                                        Load(product_gradient + at + kLanes) * other[1]};
+            factor.StorePair(channel, lane, gradient[0], gradient[1]);
+            AddTo(sums.projection_bias[lstm] + at, gradient[0]);
+            AddTo(sums.projection_bias[lstm] + at + kLanes, gradient[1]);
+            if (lstm == 0) {
+              Math::StorePair(product, channel, lane, own_factor[0] * other[0], own_factor[1] * other[1]);
+            }
+          }
+        }
+        weights_.to_hidden[lstm].Multiply(factor.operand, nullptr, nullptr,
+                                          arrays.hidden_gradients[lstm] + step * hidden_floats());
+        for (int direction = 0; direction < kDirections; ++direction) {
+          Math::TransposeToRight(saved.hidden[lstm] + step * Math::ElementsOf(kDirections * sizes_.hidden) +
+                                     direction * sizes_.hidden * kLanes / Math::kFeaturesOfElement,
+                                 sizes_.hidden,
+                                 arrays.hidden_right[lstm] + step * hidden_right() + direction * sizes_.hidden_columns(),
+                                 sizes_.hidden_columns(), 2 * sizes_.hidden_columns());
+        }
+      }
+      Math::TransposeToRight(product, sizes_.channels, product_right + place * channel_right(),
+                             sizes_.channel_columns(), sizes_.channel_columns());
+    }
+    const auto* output = reinterpret_cast<const Left*>(output_left);
+    const int width = sizes_.channel_columns();
+    Math::AddOuterProducts(output, channel_floats(), sizes_.channels, product_right, channel_right(), width, width,
+                           steps, sums.output, 2 * width);
+    Math::AddOuterProducts(output, channel_floats(), sizes_.channels, arrays.input_right + begin * channel_right(),
+                           channel_right(), width, width, steps, sums.output + width, 2 * width);
+    const int hidden_width = 2 * sizes_.hidden_columns();
+    for (int lstm = 0; lstm < kLstms; ++lstm) {
+      Math::AddOuterProducts(reinterpret_cast<const Left*>(factor_left[lstm]), channel_floats(), sizes_.channels,
+                             arrays.hidden_right[lstm] + begin * hidden_right(), hidden_right(), hidden_width,
+                             hidden_width, steps, sums.projection[lstm], hidden_width);
+    }
+  }
+
+  // One stream of a group, against its direction.
+  void StreamBack(int stream, const Arrays& arrays, const Saved<Math>& saved, const Sums& sums, float* own) {
+    const int direction = stream % kDirections;
+    const int lstm = stream / kDirections;
+    const int steps = sizes_.steps;
+    const int64_t gate_elements = Math::ElementsOf(kGates * sizes_.hidden);
+    const int64_t cell_elements = Math::ElementsOf(sizes_.hidden);
+    const auto* zeros = reinterpret_cast<const Element*>(workspace_.At(zeros_));
+    float* const gate_left = own;
+    float* const operand = own + kStepsTogether * gate_floats();
+    float* const recurrent_gradient = operand + gate_floats();
+    float* const cell_gradient = recurrent_gradient + one_hidden_floats();
+    std::fill_n(recurrent_gradient, 2 * one_hidden_floats(), 0.0f);
+    for (int done = 0; done < steps; done += kStepsTogether) {
+      const int count = std::min(kStepsTogether, steps - done);
+      const int begin = direction == 0 ? steps - done - count : done;  // of these steps in time
+      for (int number = 0; number < count; ++number) {
+        const int place = direction == 0 ? count - 1 - number : number;
+        const int64_t step = begin + place;
+        const int64_t before = direction == 0 ? step - 1 : step + 1;
+        const bool is_first = before < 0 || before >= steps;
+        const auto gates = GradientAt(gate_left, operand, gate_floats(), place);
+        ActivateBack<Math>(sizes_.hidden, saved.gates[stream] + step * gate_elements,
+                           is_first ? zeros : saved.cells[stream] + before * cell_elements,
+                           saved.cells[stream] + step * cell_elements,
+                           arrays.hidden_gradients[lstm] + step * hidden_floats() + direction * sizes_.hidden * kLanes,
+                           recurrent_gradient, cell_gradient, gates, sums.bias[stream]);
+        weights_.gates_to_input[stream].Multiply(gates.operand, nullptr, nullptr,
+                                                 arrays.input_gradients[1 + stream] + step * channel_floats());
+        weights_.gates_to_hidden[stream].Multiply(gates.operand, nullptr, nullptr, recurrent_gradient);
+      }
+      const auto* left = reinterpret_cast<const Left*>(gate_left);
+      const int width = sizes_.channel_columns();
+      Math::AddOuterProducts(left, gate_floats(), kGates * sizes_.hidden, arrays.input_right + begin * channel_right(),
+                             channel_right(), width, width, count, sums.ih[stream], width);
+      // Beside each step's gates the hidden states of the step before, which the first step of all does not have.
+      const bool is_last = done + count == steps;
+      const int skipped = is_last && direction == 0 ? 1 : 0;
+      const int64_t first_before = begin + skipped + (direction == 0 ? -1 : 1);
+      Math::AddOuterProducts(left + skipped * gate_floats(), gate_floats(), kGates * sizes_.hidden,
+                             arrays.hidden_right[lstm] + first_before * hidden_right() +
+                                 direction * sizes_.hidden_columns(),
+                             hidden_right(), 2 * sizes_.hidden_columns(), sizes_.hidden_columns(),
+                             count - (is_last ? 1 : 0), sums.hh[stream], sizes_.hidden_columns());
+    }
+  }
+
+  void WriteInputGradient(int group, const Arrays& arrays, int step, float* input_gradient) {
+    const int64_t offset = step * channel_floats();
+    float* sum = arrays.input_gradients[0] + offset;
+    for (int place = 0; place < sizes_.channels * kLanes; place += kWidth) {
+      Vector total = Load(sum + place);
+      for (int stream = 0; stream < kStreams; ++stream) {
+        total += Load(arrays.input_gradients[1 + stream] + offset + place);
+      }
+      Store(sum + place, total);
+    }
+    ScatterColumns(sizes_, sum, group, step, input_gradient);
+  }
 
   Sizes sizes_;
-  BackwardWeights weights_;
+  BackwardWeights<Math> weights_;
   Team team_;
   int wave_;
   Workspace workspace_;
-  int64_t input_rows_, input_gradients_[1 + kStreams], hidden_rows_[kLstms], hidden_gradients_[kLstms];
+  int64_t input_right_, input_gradients_[1 + kStreams], hidden_right_[kLstms], hidden_gradients_[kLstms];
   int64_t zeros_, sums_, sums_floats_, scratch_, scratch_floats_;
 };
-
-// The output layer, the product and the projections, for steps `begin` to `end` of a group.
-inline void Backward::CombineBack(int group, int begin, int end, const float* output_gradient, const float* input,
-                                  const Saved& saved, const BackwardArrays& arrays, const Sums& sums, float* own) {
-  const int values = sizes_.channels * kLanes;
-  const int columns = sizes_.channel_columns();
-  float* const gradients = own;                                                       // of the output
-  float* const factor_gradients[kLstms] = {own + kStepsTogether * channel_floats(),
-                                           own + 2 * kStepsTogether * channel_floats()};
-  float* const product_rows = own + 3 * kStepsTogether * channel_floats();
-  float* const product_gradient = product_rows + kStepsTogether * kLanes * columns;
-  for (int step = begin; step < end; ++step) {
-    const int place = step - begin;
-    float* gradient = gradients + place * channel_floats();
-    float* input_rows = arrays.input_rows + static_cast<int64_t>(step) * kLanes * columns;
-    float* input_gradient = arrays.input_gradients[0] + step * channel_floats();
-    const float* factors[kLstms] = {saved.factors[0] + step * channel_floats(),
-                                    saved.factors[1] + step * channel_floats()};
-    GatherRows(sizes_, input, group, step, input_rows);
-    GatherColumns(sizes_, output_gradient, group, step, gradient);
-    std::fill(gradient + values, gradient + channel_floats(), 0.0f);
-    std::copy_n(gradient, channel_floats(), input_gradient);  // the input is added to the output
-    Multiply<Begin::kOutput>(weights_.to_input, gradient, sizes_.channels, nullptr, nullptr, input_gradient);
-    Multiply<Begin::kZero>(weights_.to_product, gradient, sizes_.channels, nullptr, nullptr, product_gradient);
-    float* product = factor_gradients[0] + place * channel_floats();  // until it is in rows
-    for (int at = 0; at < values; at += kWidth) Store(product + at, Load(factors[0] + at) * Load(factors[1] + at));
-    Transpose(product, sizes_.channels, product_rows + place * kLanes * columns, columns, columns);
-    for (int lstm = 0; lstm < kLstms; ++lstm) {
-      float* factor_gradient = factor_gradients[lstm] + place * channel_floats();
-      for (int at = 0; at < channel_floats(); at += kWidth) {
-        Store(factor_gradient + at, Load(product_gradient + at) * Load(factors[1 - lstm] + at));
-      }
-      Multiply<Begin::kZero>(weights_.to_hidden[lstm], factor_gradient, sizes_.channels, nullptr, nullptr,
-                             arrays.hidden_gradients[lstm] + step * hidden_floats());
-      for (int direction = 0; direction < kDirections; ++direction) {
-        Transpose(saved.hidden[lstm] + (static_cast<int64_t>(step) * 2 + direction) * sizes_.hidden * kLanes,
-                  sizes_.hidden,
-                  arrays.hidden_rows[lstm] +
-                      (static_cast<int64_t>(step) * kLanes * 2 + direction) * sizes_.hidden_columns(),
-                  2 * sizes_.hidden_columns(), sizes_.hidden_columns());
-      }
-      AddTo(sums.projection_bias[lstm], factor_gradient, static_cast<int>(channel_floats()));
-    }
-    AddTo(sums.output_bias, gradient, static_cast<int>(channel_floats()));
-  }
-  const int steps = end - begin;
-  AddOuterProducts(gradients, channel_floats(), sizes_.channels, product_rows, kLanes * columns, columns, columns, steps,
-                   sums.output, 2 * columns);
-  AddOuterProducts(gradients, channel_floats(), sizes_.channels,
-                   arrays.input_rows + static_cast<int64_t>(begin) * kLanes * columns, kLanes * columns, columns,
-                   columns, steps, sums.output + columns, 2 * columns);
-  const int hidden_columns = 2 * sizes_.hidden_columns();
-  for (int lstm = 0; lstm < kLstms; ++lstm) {
-    AddOuterProducts(factor_gradients[lstm], channel_floats(), sizes_.channels,
-                     arrays.hidden_rows[lstm] + static_cast<int64_t>(begin) * kLanes * hidden_columns,
-                     kLanes * hidden_columns, hidden_columns, hidden_columns, steps, sums.projection[lstm],
-                     hidden_columns);
-  }
-}
-
-// One stream of a group, against its direction.
-inline void Backward::StreamBack(int stream, const Saved& saved, const BackwardArrays& arrays, const Sums& sums,
-                                 float* own) {
-  const int direction = stream % kDirections;
-  const int lstm = stream / kDirections;
-  const int steps = sizes_.steps;
-  const int columns = sizes_.channel_columns();
-  const int64_t hidden_values = static_cast<int64_t>(sizes_.hidden) * kLanes;
-  const int hidden_stride = 2 * sizes_.hidden_columns();
-  const float* zeros = workspace_.At(zeros_);
-  float* const gate_gradients = own;
-  float* const recurrent_gradient = own + kStepsTogether * gate_floats();
-  float* const cell_gradient = recurrent_gradient + hidden_row_floats();
-  std::fill_n(own, kStepsTogether * gate_floats() + 2 * hidden_row_floats(), 0.0f);
-  for (int done = 0; done < steps; done += kStepsTogether) {
-    const int count = std::min(kStepsTogether, steps - done);
-    const int begin = direction == 0 ? steps - done - count : done;  // of these steps in time
-    for (int number = 0; number < count; ++number) {
-      const int place = direction == 0 ? count - 1 - number : number;
-      const int step = begin + place;
-      const int before = direction == 0 ? step - 1 : step + 1;
-      const bool has_before = before >= 0 && before < steps;
-      float* gate_gradient = gate_gradients + place * gate_floats();
-      ActivateBack(sizes_.hidden, saved.gates[stream] + step * gate_floats(),
-                   has_before ? saved.cells[stream] + before * hidden_values : zeros,
-                   saved.cells[stream] + step * hidden_values,
-                   arrays.hidden_gradients[lstm] + step * hidden_floats() + direction * hidden_values,
-                   recurrent_gradient, cell_gradient, gate_gradient);
-      AddTo(sums.bias[stream], gate_gradient, static_cast<int>(gate_floats()));
-      Multiply<Begin::kZero>(weights_.gates_to_input[stream], gate_gradient, kGates * sizes_.hidden, nullptr, nullptr,
-                             arrays.input_gradients[1 + stream] + step * channel_floats());
-      Multiply<Begin::kZero>(weights_.gates_to_hidden[stream], gate_gradient, kGates * sizes_.hidden, nullptr, nullptr,
-                             recurrent_gradient);
-    }
-    AddOuterProducts(gate_gradients, gate_floats(), kGates * sizes_.hidden,
-                     arrays.input_rows + static_cast<int64_t>(begin) * kLanes * columns, kLanes * columns, columns,
-                     columns, count, sums.ih[stream], columns);
-    // Beside each step's gates the output of the step before, which the first step of all does not have.
-    const bool is_last = done + count == steps;
-    const int skipped = is_last && direction == 0 ? 1 : 0;
-    const int first_before = begin + skipped + (direction == 0 ? -1 : 1);
-    AddOuterProducts(gate_gradients + skipped * gate_floats(), gate_floats(), kGates * sizes_.hidden,
-                     arrays.hidden_rows[lstm] + static_cast<int64_t>(first_before) * kLanes * hidden_stride +
-                         direction * sizes_.hidden_columns(),
-                     kLanes * hidden_stride, hidden_stride, sizes_.hidden_columns(), count - (is_last ? 1 : 0),
-                     sums.hh[stream], sizes_.hidden_columns());
-  }
-}
-
-inline void Backward::WriteInputGradient(int group, int step, const BackwardArrays& arrays, float* input_gradient) {
-  float* sum = arrays.input_gradients[0] + step * channel_floats();
-  for (int stream = 0; stream < kStreams; ++stream) {
-    AddTo(sum, arrays.input_gradients[1 + stream] + step * channel_floats(), static_cast<int>(channel_floats()));
-  }
-  ScatterColumns(sizes_, sum, group, step, input_gradient);
-}
-
-// A part of an array of all members' sums, added up in the order of the members.
-template <typename Pick>
-void Backward::Write(const Pick& pick, int first_row, int num_rows, int stride, int first_column, int num_columns,
-                     float* to, int to_stride) {
-  for (int member = 0; member < team_.size(); ++member) {
-    const float* from = pick(SumsOf(member)) + static_cast<int64_t>(first_row) * stride + first_column;
-    for (int row = 0; row < num_rows; ++row) {
-      for (int column = 0; column < num_columns; ++column) {
-        float* place = to + static_cast<int64_t>(row) * to_stride + column;
-        *place = (member == 0 ? 0.0f : *place) + from[static_cast<int64_t>(row) * stride + column];
-      }
-    }
-  }
-}
-
-template <typename Pick>
-void Backward::WriteBias(const Pick& pick, int num_rows, float* to) {
-  for (int row = 0; row < num_rows; ++row) {
-    float sum = 0.0f;
-    for (int member = 0; member < team_.size(); ++member) {
-      for (int lane = 0; lane < kLanes; ++lane) sum += pick(SumsOf(member))[row * kLanes + lane];
-    }
-    to[row] = sum;
-  }
-}
-
-// The parts are the streams, then the projections, then the output layer.
-inline void Backward::WriteGradients(Range parts, const Weights<float>& gradients) {
-  const int gate_count = kGates * sizes_.hidden;
-  const int channels = sizes_.channels;
-  for (int part = parts.begin; part < parts.end; ++part) {
-    if (part < kStreams) {
-      const Lstm<float>& to = gradients.lstm[part / kDirections];
-      const int64_t first = static_cast<int64_t>(part % kDirections) * gate_count;
-      Write([part](const Sums& sums) { return sums.ih[part]; }, 0, gate_count, sizes_.channel_columns(), 0, channels,
-            to.ih + first * channels, channels);
-      Write([part](const Sums& sums) { return sums.hh[part]; }, 0, gate_count, sizes_.hidden_columns(), 0,
-            sizes_.hidden, to.hh + first * sizes_.hidden, sizes_.hidden);
-      WriteBias([part](const Sums& sums) { return sums.bias[part]; }, gate_count, to.bias_ih + first);
-      std::copy_n(to.bias_ih + first, gate_count, to.bias_hh + first);
-    } else if (part < kStreams + kLstms) {
-      const int lstm = part - kStreams;
-      for (int direction = 0; direction < kDirections; ++direction) {
-        Write([lstm](const Sums& sums) { return sums.projection[lstm]; }, 0, channels, 2 * sizes_.hidden_columns(),
-              direction * sizes_.hidden_columns(), sizes_.hidden,
-              gradients.projection[lstm] + direction * sizes_.hidden, 2 * sizes_.hidden);
-      }
-      WriteBias([lstm](const Sums& sums) { return sums.projection_bias[lstm]; }, channels,
-                gradients.projection_bias[lstm]);
-    } else {
-      for (int half = 0; half < 2; ++half) {
-        Write([](const Sums& sums) { return sums.output; }, 0, channels, 2 * sizes_.channel_columns(),
-              half * sizes_.channel_columns(), channels, gradients.output + half * channels, 2 * channels);
-      }
-      WriteBias([](const Sums& sums) { return sums.output_bias; }, channels, gradients.output_bias);
-    }
-  }
-}
 
 }  // namespace gdprnn
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "vectors.h"
 
@@ -26,12 +27,14 @@ struct Sizes {
   int64_t step_stride;
   int64_t outer_stride;  // of sequences, which are numbered (outer, batch) along the inner axis, else (inner, batch)
   int inner_sequences;
+  int row_multiple;  // of which products write rows
 
-  static Sizes Of(const int64_t* shape, bool along_inner, int64_t hidden) {
+  static Sizes Of(const int64_t* shape, bool along_inner, int64_t hidden, int row_multiple) {
     const int64_t batch_row = shape[2] * shape[3];
     Sizes sizes{};
     sizes.channels = static_cast<int>(shape[3]);
     sizes.hidden = static_cast<int>(hidden);
+    sizes.row_multiple = row_multiple;
     sizes.steps = static_cast<int>(along_inner ? shape[1] : shape[0]);
     sizes.sequences = static_cast<int>((along_inner ? shape[0] : shape[1]) * shape[2]);
     sizes.step_stride = along_inner ? batch_row : shape[1] * batch_row;
@@ -46,9 +49,10 @@ struct Sizes {
   int lanes_of(int group) const { return std::min(kLanes, sequences - group * kLanes); }
 
   // Rows as products write them, and columns as gradients are added up.
-  int gate_rows() const { return RoundUp(kGates * hidden, kRows); }
-  int channel_rows() const { return RoundUp(channels, kRows); }
-  int hidden_rows() const { return RoundUp(hidden, kRows); }
+  int gate_rows() const { return RoundUp(kGates * hidden, row_multiple); }
+  int channel_rows() const { return RoundUp(channels, row_multiple); }
+  int hidden_rows() const { return RoundUp(hidden, row_multiple); }
+  int both_hidden_rows() const { return RoundUp(kDirections * hidden, row_multiple); }
   int channel_columns() const { return RoundUp(channels, kLanes); }
   int hidden_columns() const { return RoundUp(hidden, kLanes); }
 };
@@ -82,72 +86,101 @@ struct Weights {
   }
 };
 
-// What the backward pass needs of the forward pass, for one group.
+// What the backward pass needs of the forward pass, for one group. Features lie as `Math` has them.
+template <typename Math>
 struct Saved {
-  float* gates[kStreams];  // [T][gate rows][kLanes], after sigmoid and tanh
-  float* cells[kStreams];  // [T][H][kLanes]
-  float* hidden[kLstms];   // [T][2H][kLanes], both directions
-  float* factors[kLstms];  // [T][channel rows][kLanes], the projections that are multiplied
+  typedef typename Math::Element Element;
+  Element* gates[kStreams];   // [T][4H], after sigmoid and tanh
+  Element* cells[kStreams];   // [T][H]
+  Element* hidden[kLstms];    // [T][2H], both directions
+  Element* factors[kLstms];   // [T][N], the projections that are multiplied
 
-  static int64_t FloatsOfGroup(const Sizes& sizes) {
-    return static_cast<int64_t>(sizes.steps) * kLanes *
-           (kStreams * (sizes.gate_rows() + sizes.hidden) + kLstms * (2 * sizes.hidden + sizes.channel_rows()));
+  static int64_t ElementsOfGroup(const Sizes& sizes) {
+    return static_cast<int64_t>(sizes.steps) *
+           (kStreams * (Math::ElementsOf(kGates * sizes.hidden) + Math::ElementsOf(sizes.hidden)) +
+            kLstms * (Math::ElementsOf(kDirections * sizes.hidden) + Math::ElementsOf(sizes.channels)));
   }
   static Saved Of(const Sizes& sizes, float* saved, int group) {
-    float* next = saved + group * FloatsOfGroup(sizes);
-    const auto take = [&next, &sizes](int rows) {
-      float* taken = next;
-      next += static_cast<int64_t>(sizes.steps) * rows * kLanes;
+    Element* next = reinterpret_cast<Element*>(saved) + group * ElementsOfGroup(sizes);
+    const auto take = [&next, &sizes](int features) {
+      Element* taken = next;
+      next += static_cast<int64_t>(sizes.steps) * Math::ElementsOf(features);
       return taken;
     };
     Saved parts{};
-    for (float*& gates : parts.gates) gates = take(sizes.gate_rows());
-    for (float*& cells : parts.cells) cells = take(sizes.hidden);
-    for (float*& hidden : parts.hidden) hidden = take(2 * sizes.hidden);
-    for (float*& factors : parts.factors) factors = take(sizes.channel_rows());
+    for (Element*& gates : parts.gates) gates = take(kGates * sizes.hidden);
+    for (Element*& cells : parts.cells) cells = take(sizes.hidden);
+    for (Element*& hidden : parts.hidden) hidden = take(kDirections * sizes.hidden);
+    for (Element*& factors : parts.factors) factors = take(sizes.channels);
     return parts;
   }
 };
 
-// One step of a group, from the tensor to columns [N][kLanes], zeros where there is no sequence.
-inline void GatherColumns(const Sizes& sizes, const float* tensor, int group, int step, float* columns) {
-  const int used = sizes.lanes_of(group);
-  for (int lane = 0; lane < used; ++lane) {
-    const float* row = tensor + sizes.OffsetOf(group * kLanes + lane) + step * sizes.step_stride;
-    for (int channel = 0; channel < sizes.channels; ++channel) columns[channel * kLanes + lane] = row[channel];
-  }
-  for (int channel = 0; used < kLanes && channel < sizes.channels; ++channel) {
-    std::fill(columns + channel * kLanes + used, columns + (channel + 1) * kLanes, 0.0f);
-  }
+// `count` floats, zeros after them.
+inline Vector LoadFirst(const float* from, int count) {
+  if (count >= kWidth) return Load(from);
+  Vector values{};
+  std::memcpy(&values, from, sizeof(float) * static_cast<size_t>(count));
+  return values;
 }
 
-// One step of a group, from the tensor to rows [kLanes][channel columns], zeros where there is nothing.
-inline void GatherRows(const Sizes& sizes, const float* tensor, int group, int step, float* rows) {
-  const int columns = sizes.channel_columns();
-  for (int lane = 0; lane < kLanes; ++lane, rows += columns) {
-    int count = 0;
-    if (lane < sizes.lanes_of(group)) {
-      count = sizes.channels;
-      std::copy_n(tensor + sizes.OffsetOf(group * kLanes + lane) + step * sizes.step_stride, count, rows);
+// One step of a group, from the tensor to columns [N][kLanes], zeros where there is no sequence.
+inline void GatherColumns(const Sizes& sizes, const float* tensor, int group, int step, float* columns) {
+  for (int half = 0; half < kLanes; half += kWidth) {
+    const float* rows[kWidth];
+    for (int place = 0; place < kWidth; ++place) {
+      const int sequence = group * kLanes + half + place;
+      rows[place] = sequence < sizes.sequences ? tensor + sizes.OffsetOf(sequence) + step * sizes.step_stride : nullptr;
     }
-    std::fill(rows + count, rows + columns, 0.0f);
+    for (int channel = 0; channel < sizes.channels; channel += kWidth) {
+      const int count = std::min(kWidth, sizes.channels - channel);
+      Integers square[kWidth];
+      for (int place = 0; place < kWidth; ++place) {
+        square[place] = rows[place] ? (Integers)LoadFirst(rows[place] + channel, count) : Integers{};
+      }
+      TransposeSquare(square);
+      for (int place = 0; place < count; ++place) Store(columns + (channel + place) * kLanes + half, square[place]);
+    }
   }
 }
 
 // One step of a group, from columns [N][kLanes] to the tensor.
 inline void ScatterColumns(const Sizes& sizes, const float* columns, int group, int step, float* tensor) {
-  for (int lane = 0; lane < sizes.lanes_of(group); ++lane) {
-    float* row = tensor + sizes.OffsetOf(group * kLanes + lane) + step * sizes.step_stride;
-    for (int channel = 0; channel < sizes.channels; ++channel) row[channel] = columns[channel * kLanes + lane];
+  for (int half = 0; half < kLanes; half += kWidth) {
+    const int used = std::min(kWidth, sizes.lanes_of(group) - half);
+    for (int channel = 0; channel < sizes.channels; channel += kWidth) {
+      const int count = std::min(kWidth, sizes.channels - channel);
+      Integers square[kWidth];
+      for (int place = 0; place < kWidth; ++place) {
+        square[place] =
+            place < count ? LoadAs<Integers>(columns + (channel + place) * kLanes + half) : Integers{};
+      }
+      TransposeSquare(square);
+      for (int place = 0; place < used; ++place) {
+        float* row = tensor + sizes.OffsetOf(group * kLanes + half + place) + step * sizes.step_stride + channel;
+        std::memcpy(row, &square[place], sizeof(float) * static_cast<size_t>(count));
+      }
+    }
   }
 }
 
-// [count][kLanes] -> [kLanes][stride], of which the columns from `count` to `width` become zeros.
-inline void Transpose(const float* columns, int count, float* rows, int stride, int width) {
-  for (int lane = 0; lane < kLanes; ++lane) {
-    for (int place = 0; place < count; ++place) rows[lane * stride + place] = columns[place * kLanes + lane];
-    std::fill(rows + lane * stride + count, rows + lane * stride + width, 0.0f);
+// One step of a group, from the tensor to the right side of outer products, zeros where there is nothing.
+template <typename Math>
+void GatherRight(const Sizes& sizes, const float* tensor, int group, int step, typename Math::Right* right) {
+  const auto row_of = [&](int lane) {
+    const int sequence = group * kLanes + lane;
+    return sequence < sizes.sequences ? tensor + sizes.OffsetOf(sequence) + step * sizes.step_stride : nullptr;
+  };
+  for (int pair = 0; pair < kLanes / 2; ++pair) {
+    Math::StoreRight(right, sizes.channel_columns(), pair, row_of(2 * pair), row_of(2 * pair + 1), sizes.channels);
   }
+}
+
+// Bias [count] -> what products begin with, [rows][kLanes], zeros beyond `count`.
+inline std::vector<float> Spread(const std::vector<float>& bias, int rows) {
+  std::vector<float> spread(static_cast<size_t>(rows) * kLanes);
+  for (size_t row = 0; row < bias.size(); ++row) std::fill_n(spread.begin() + row * kLanes, kLanes, bias[row]);
+  return spread;
 }
 
 }  // namespace gdprnn

@@ -5,108 +5,77 @@
 #include <vector>
 
 #include "block.h"
-#include "products.h"
 #include "team.h"
 #include "workspace.h"
 
 namespace gdprnn {
 
-// The weights in panels.
+// The weights in panels, and the biases as products begin with them.
+template <typename Math>
 struct ForwardWeights {
-  std::vector<Panels> gates;                    // of a stream: 4H from N and H
-  std::vector<std::vector<float>> gate_biases;  // of a stream
-  std::vector<Panels> projections;              // of an LSTM: N from 2H
+  std::vector<typename Math::Panels> gates;  // of a stream: 4H from N and H
+  std::vector<std::vector<float>> gate_biases;
+  std::vector<typename Math::Panels> projections;  // of an LSTM: N from 2H
   std::vector<std::vector<float>> projection_biases;
-  Panels output;  // N from 2N
+  typename Math::Panels output;  // N from N and N
   std::vector<float> output_bias;
 
-  ForwardWeights(const Sizes& sizes, const Weights<const float>& weights);
+  ForwardWeights(const Sizes& sizes, const Weights<const float>& weights)
+      : output(sizes.channels, sizes.channels, sizes.channels,
+               [&](int row, int column) { return weights.output[row * 2 * sizes.channels + column]; }),
+        output_bias(Spread({weights.output_bias, weights.output_bias + sizes.channels}, sizes.channel_rows())) {
+    const int gate_count = kGates * sizes.hidden;
+    for (int lstm = 0; lstm < kLstms; ++lstm) {
+      for (int direction = 0; direction < kDirections; ++direction) {
+        const int64_t first = static_cast<int64_t>(direction) * gate_count;
+        const float* ih = weights.lstm[lstm].ih + first * sizes.channels;
+        const float* hh = weights.lstm[lstm].hh + first * sizes.hidden;
+        gates.emplace_back(gate_count, sizes.channels, sizes.hidden, [&](int row, int column) {
+          return column < sizes.channels ? ih[static_cast<int64_t>(row) * sizes.channels + column]
+                                         : hh[static_cast<int64_t>(row) * sizes.hidden + column - sizes.channels];
+        });
+        std::vector<float> bias(weights.lstm[lstm].bias_ih + first, weights.lstm[lstm].bias_ih + first + gate_count);
+        for (int row = 0; row < gate_count; ++row) bias[row] += weights.lstm[lstm].bias_hh[first + row];
+        gate_biases.push_back(Spread(bias, sizes.gate_rows()));
+      }
+      const float* projection = weights.projection[lstm];
+      projections.emplace_back(sizes.channels, kDirections * sizes.hidden, 0, [&](int row, int column) {
+        return projection[row * kDirections * sizes.hidden + column];
+      });
+      const float* bias = weights.projection_bias[lstm];
+      projection_biases.push_back(Spread({bias, bias + sizes.channels}, sizes.channel_rows()));
+    }
+  }
 };
 
-inline std::vector<float> Padded(const float* values, int count, int rows) {
-  std::vector<float> padded(values, values + count);
-  padded.resize(rows);
-  return padded;
-}
-
-inline ForwardWeights::ForwardWeights(const Sizes& sizes, const Weights<const float>& weights)
-    : output(sizes.channels, 2 * sizes.channels,
-             [&](int row, int column) { return weights.output[row * 2 * sizes.channels + column]; }),
-      output_bias(Padded(weights.output_bias, sizes.channels, sizes.channel_rows())) {
-  const int gate_count = kGates * sizes.hidden;
-  for (int lstm = 0; lstm < kLstms; ++lstm) {
-    for (int direction = 0; direction < kDirections; ++direction) {
-      const int64_t first = static_cast<int64_t>(direction) * gate_count;
-      const float* ih = weights.lstm[lstm].ih + first * sizes.channels;
-      const float* hh = weights.lstm[lstm].hh + first * sizes.hidden;
-      gates.emplace_back(gate_count, sizes.channels + sizes.hidden, [&](int row, int column) {
-        return column < sizes.channels ? ih[static_cast<int64_t>(row) * sizes.channels + column]
-                                       : hh[static_cast<int64_t>(row) * sizes.hidden + column - sizes.channels];
-      });
-      std::vector<float> bias = Padded(weights.lstm[lstm].bias_ih + first, gate_count, sizes.gate_rows());
-      for (int row = 0; row < gate_count; ++row) bias[row] += weights.lstm[lstm].bias_hh[first + row];
-      gate_biases.push_back(std::move(bias));
+// Gates [4H][kLanes] before their functions, and cells [H][kLanes] of the step before, which become this step's -> hidden
+// states, and where they are not nullptr the gates after their functions and the cells.
+template <typename Math>
+void Activate(int hidden, const float* gates, float* cells, typename Math::Element* hidden_states,
+              typename Math::Element* saved_gates, typename Math::Element* saved_cells) {
+  for (int unit = 0; unit < hidden; unit += 2) {
+    for (int lane = 0; lane < kLanes; lane += kWidth) {
+      Vector after[kGates][2];
+      Vector cell[2];
+      Vector state[2];
+      for (int odd = 0; odd < 2; ++odd) {
+        const int place = (unit + odd) * kLanes + lane;
+        const int gate = hidden * kLanes;
+        after[0][odd] = Sigmoid(Load(gates + place));
+        after[1][odd] = Sigmoid(Load(gates + gate + place));
+        after[2][odd] = Tanh(Load(gates + 2 * gate + place));
+        after[3][odd] = Sigmoid(Load(gates + 3 * gate + place));
+        cell[odd] = after[1][odd] * Load(cells + place) + after[0][odd] * after[2][odd];
+        Store(cells + place, cell[odd]);
+        state[odd] = after[3][odd] * Tanh(cell[odd]);
+      }
+      Math::StorePair(hidden_states, unit, lane, state[0], state[1]);
+      if (saved_gates == nullptr) continue;
+      Math::StorePair(saved_cells, unit, lane, cell[0], cell[1]);
+      for (int gate = 0; gate < kGates; ++gate) {
+        Math::StorePair(saved_gates, gate * hidden + unit, lane, after[gate][0], after[gate][1]);
+      }
     }
-    const float* projection = weights.projection[lstm];
-    projections.emplace_back(sizes.channels, 2 * sizes.hidden, [&](int row, int column) {
-      return projection[row * 2 * sizes.hidden + column];
-    });
-    projection_biases.push_back(Padded(weights.projection_bias[lstm], sizes.channels, sizes.channel_rows()));
-  }
-}
-
-// Gates before their functions -> gates after them, in place; cells [H][kLanes] from those of the step before; the output.
-inline void Activate(int hidden, float* gates, const float* cells_before, float* cells, float* outputs) {
-  const int values = hidden * kLanes;
-  for (int place = 0; place < values; place += kWidth) {
-    const Vector entry = Sigmoid(Load(gates + place));
-    const Vector forget = Sigmoid(Load(gates + values + place));
-    const Vector candidate = Tanh(Load(gates + 2 * values + place));
-    const Vector out = Sigmoid(Load(gates + 3 * values + place));
-    const Vector cell = forget * Load(cells_before + place) + entry * candidate;
-    Store(gates + place, entry);
-    Store(gates + values + place, forget);
-    Store(gates + 2 * values + place, candidate);
-    Store(gates + 3 * values + place, out);
-    Store(cells + place, cell);
-    Store(outputs + place, out * Tanh(cell));
-  }
-}
-
-// One stream over a group. Each of `gates` and `cells` holds all steps where `keeps`, else one.
-inline void RunStream(const Sizes& sizes, const ForwardWeights& weights, int stream, const float* columns, float* gates,
-                      float* cells, bool keeps, float* hidden, const float* zeros) {
-  const int direction = stream % kDirections;
-  const int64_t gate_step = keeps ? static_cast<int64_t>(sizes.gate_rows()) * kLanes : 0;
-  const int64_t cell_step = keeps ? static_cast<int64_t>(sizes.hidden) * kLanes : 0;
-  const int64_t hidden_step = static_cast<int64_t>(2 * sizes.hidden) * kLanes;
-  hidden += static_cast<int64_t>(direction * sizes.hidden) * kLanes;
-  const float* cells_before = zeros;
-  const float* hidden_before = zeros;
-  for (int count = 0; count < sizes.steps; ++count) {
-    const int step = direction == 0 ? count : sizes.steps - 1 - count;
-    Multiply<Begin::kBias>(weights.gates[stream], columns + static_cast<int64_t>(step) * sizes.channels * kLanes,
-                           sizes.channels, hidden_before, weights.gate_biases[stream].data(), gates + step * gate_step);
-    Activate(sizes.hidden, gates + step * gate_step, cells_before, cells + step * cell_step,
-             hidden + step * hidden_step);
-    cells_before = cells + step * cell_step;
-    hidden_before = hidden + step * hidden_step;
-  }
-}
-
-// The block's output for one step, columns [channel rows][kLanes].
-inline void Combine(const Sizes& sizes, const ForwardWeights& weights, const float* const hidden[kLstms],
-                    const float* columns, float* const factors[kLstms], float* product, float* output) {
-  for (int lstm = 0; lstm < kLstms; ++lstm) {
-    Multiply<Begin::kBias>(weights.projections[lstm], hidden[lstm], 2 * sizes.hidden, nullptr,
-                           weights.projection_biases[lstm].data(), factors[lstm]);
-  }
-  for (int place = 0; place < sizes.channels * kLanes; place += kWidth) {
-    Store(product + place, Load(factors[0] + place) * Load(factors[1] + place));
-  }
-  Multiply<Begin::kBias>(weights.output, product, sizes.channels, columns, weights.output_bias.data(), output);
-  for (int place = 0; place < sizes.channels * kLanes; place += kWidth) {
-    Store(output + place, Load(output + place) + Load(columns + place));
   }
 }
 
@@ -117,69 +86,139 @@ inline int GroupsOfWave(const Sizes& sizes, int team_size) {
   return wave;
 }
 
-// input and result are tensors as `sizes` tells. `saved` is for the backward pass, or nullptr.
-inline void RunForward(const Sizes& sizes, const Weights<const float>& given, const float* input, float* result,
-                       float* saved, int team_size) {
-  const ForwardWeights weights(sizes, given);
-  const int wave = GroupsOfWave(sizes, team_size);
-  const int64_t channel_floats = static_cast<int64_t>(sizes.channels) * kLanes;
-  const int64_t hidden_floats = static_cast<int64_t>(2 * sizes.hidden) * kLanes;
-  const int64_t row_floats = static_cast<int64_t>(sizes.channel_rows()) * kLanes;
-  Workspace workspace;
-  const int64_t columns_place = workspace.Plan(wave * sizes.steps * channel_floats);
-  const int64_t zeros_place = workspace.Plan(hidden_floats);
-  const int64_t hidden_place = workspace.Plan(saved ? 0 : wave * kLstms * sizes.steps * hidden_floats);
-  const int64_t scratch = static_cast<int64_t>(sizes.gate_rows() + sizes.hidden + 4 * sizes.channel_rows()) * kLanes;
-  const int64_t scratch_place = workspace.Plan(team_size * scratch);
-  workspace.Make();
-  float* const columns = workspace.At(columns_place);
-  std::fill_n(workspace.At(zeros_place), hidden_floats, 0.0f);
-  const auto hidden_of = [&](int place, int lstm) {
-    return workspace.At(hidden_place) + (place * kLstms + lstm) * sizes.steps * hidden_floats;
-  };
+template <typename Math>
+class Forward {
+ public:
+  typedef typename Math::Element Element;
 
-  Team team(team_size);
-  team.Run([&](int member) {
-    float* const own = workspace.At(scratch_place) + member * scratch;
-    for (int first = 0; first < sizes.groups(); first += wave) {
-      const int count = std::min(wave, sizes.groups() - first);
-      const Range steps = team.Part(member, count * sizes.steps);
-      for (int item = steps.begin; item < steps.end; ++item) {
-        GatherColumns(sizes, input, first + item / sizes.steps, item % sizes.steps, columns + item * channel_floats);
-      }
-      team.Meet();
-      const Range streams = team.Part(member, count * kStreams);
-      for (int task = streams.begin; task < streams.end; ++task) {
-        const int stream = task / count;
-        const int place = task % count;
-        const float* group_columns = columns + place * sizes.steps * channel_floats;
-        if (saved) {
-          const Saved parts = Saved::Of(sizes, saved, first + place);
-          RunStream(sizes, weights, stream, group_columns, parts.gates[stream], parts.cells[stream], true,
-                    parts.hidden[stream / kDirections], workspace.At(zeros_place));
-        } else {
-          RunStream(sizes, weights, stream, group_columns, own, own + sizes.gate_rows() * kLanes, false,
-                    hidden_of(place, stream / kDirections), workspace.At(zeros_place));
+  // `saved` is for the backward pass, or nullptr.
+  Forward(const Sizes& sizes, const Weights<const float>& given, float* saved, int team_size)
+      : sizes_(sizes), weights_(sizes, given), saved_(saved), team_(team_size), wave_(GroupsOfWave(sizes, team_size)) {
+    const int64_t steps = static_cast<int64_t>(wave_) * sizes.steps;
+    columns_ = workspace_.Plan(steps * channel_floats());
+    operands_ = workspace_.Plan(Math::kOperandIsFloat ? 0 : steps * Math::ElementsOf(sizes.channels));
+    hidden_ = workspace_.Plan(saved ? 0 : kLstms * steps * hidden_elements());
+    zeros_ = workspace_.Plan(Math::ElementsOf(sizes.hidden));
+    scratch_floats_ = std::max((static_cast<int64_t>(sizes.gate_rows()) + sizes.hidden) * kLanes,
+                               3 * channel_floats() + Math::ElementsOf(sizes.channels));
+    scratch_ = workspace_.Plan(team_size * scratch_floats_);
+    workspace_.Make();
+    std::fill_n(workspace_.At(zeros_), Math::ElementsOf(sizes.hidden), 0.0f);
+  }
+
+  // input and result are tensors as the sizes tell.
+  void Run(const float* input, float* result) {
+    team_.Run([&](int member) {
+      [[maybe_unused]] const typename Math::Thread thread{};
+      float* own = workspace_.At(scratch_) + member * scratch_floats_;
+      for (int first = 0; first < sizes_.groups(); first += wave_) {
+        const int count = std::min(wave_, sizes_.groups() - first);
+        const Range steps = team_.Part(member, count * sizes_.steps);
+        for (int item = steps.begin; item < steps.end; ++item) {
+          GatherColumns(sizes_, input, first + item / sizes_.steps, item % sizes_.steps, ColumnsOf(item));
+          if (!Math::kOperandIsFloat) ToOperand(ColumnsOf(item), OperandOf(item));
         }
-      }
-      team.Meet();
-      for (int item = steps.begin; item < steps.end; ++item) {
-        const int place = item / sizes.steps;
-        const int step = item % sizes.steps;
-        const float* hidden[kLstms];
-        float* factors[kLstms];
-        for (int lstm = 0; lstm < kLstms; ++lstm) {
-          const Saved parts = saved ? Saved::Of(sizes, saved, first + place) : Saved{};
-          hidden[lstm] = (saved ? parts.hidden[lstm] : hidden_of(place, lstm)) + step * hidden_floats;
-          factors[lstm] = saved ? parts.factors[lstm] + step * row_floats : own + (2 + lstm) * row_floats;
+        team_.Meet();
+        const Range streams = team_.Part(member, count * kStreams);
+        for (int task = streams.begin; task < streams.end; ++task) {
+          RunStream(task / count, first + task % count, task % count, own);
         }
-        Combine(sizes, weights, hidden, columns + item * channel_floats, factors, own, own + row_floats);
-        ScatterColumns(sizes, own + row_floats, first + place, step, result);
+        team_.Meet();
+        for (int item = steps.begin; item < steps.end; ++item) {
+          Combine(first + item / sizes_.steps, item, own, result);
+        }
+        team_.Meet();
       }
-      team.Meet();
+    });
+  }
+
+ private:
+  int64_t channel_floats() const { return static_cast<int64_t>(sizes_.channel_rows()) * kLanes; }
+  int64_t hidden_elements() const { return Math::ElementsOf(kDirections * sizes_.hidden); }
+  // Of a step among those of the wave's groups.
+  float* ColumnsOf(int item) const { return workspace_.At(columns_) + item * channel_floats(); }
+  Element* OperandOf(int item) const {
+    if (Math::kOperandIsFloat) return reinterpret_cast<Element*>(ColumnsOf(item));
+    return reinterpret_cast<Element*>(workspace_.At(operands_)) +
+           static_cast<int64_t>(item) * Math::ElementsOf(sizes_.channels);
+  }
+  // Of a group, which has this place in the wave: hidden states of all steps.
+  Element* HiddenOf(int group, int place, int lstm) const {
+    if (saved_) return Saved<Math>::Of(sizes_, saved_, group).hidden[lstm];
+    return reinterpret_cast<Element*>(workspace_.At(hidden_)) +
+           (static_cast<int64_t>(place) * kLstms + lstm) * sizes_.steps * hidden_elements();
+  }
+
+  void ToOperand(const float* columns, Element* operand) const {
+    for (int channel = 0; channel < sizes_.channels; channel += 2) {
+      for (int lane = 0; lane < kLanes; lane += kWidth) {
+        const float* from = columns + channel * kLanes + lane;
+        Math::StorePair(operand, channel, lane, Load(from), Load(from + kLanes));
+      }
     }
-  });
-}
+  }
+
+  void RunStream(int stream, int group, int place, float* own) const {
+    const int direction = stream % kDirections;
+    Element* const hidden = HiddenOf(group, place, stream / kDirections) + direction * HalfHidden();
+    const Saved<Math> saved = saved_ ? Saved<Math>::Of(sizes_, saved_, group) : Saved<Math>{};
+    const int gate_elements = Math::ElementsOf(kGates * sizes_.hidden);
+    const int cell_elements = Math::ElementsOf(sizes_.hidden);
+    float* const cells = own + static_cast<int64_t>(sizes_.gate_rows()) * kLanes;
+    std::fill_n(cells, sizes_.hidden * kLanes, 0.0f);
+    const Element* before = reinterpret_cast<const Element*>(workspace_.At(zeros_));
+    for (int count = 0; count < sizes_.steps; ++count) {
+      const int64_t step = direction == 0 ? count : sizes_.steps - 1 - count;
+      weights_.gates[stream].Multiply(OperandOf(place * sizes_.steps + static_cast<int>(step)), before,
+                                      weights_.gate_biases[stream].data(), own);
+      Activate<Math>(sizes_.hidden, own, cells, hidden + step * hidden_elements(),
+                     saved_ ? saved.gates[stream] + step * gate_elements : nullptr,
+                     saved_ ? saved.cells[stream] + step * cell_elements : nullptr);
+      before = hidden + step * hidden_elements();
+    }
+  }
+  // From the states of one direction to those of the other.
+  int64_t HalfHidden() const { return static_cast<int64_t>(sizes_.hidden) * kLanes / Math::kFeaturesOfElement; }
+
+  // The block's output for one step of a group.
+  void Combine(int group, int item, float* own, float* result) const {
+    const int64_t step = item % sizes_.steps;
+    float* const factors[kLstms] = {own, own + channel_floats()};
+    float* const output = own + 2 * channel_floats();
+    Element* const product = reinterpret_cast<Element*>(own + 3 * channel_floats());
+    for (int lstm = 0; lstm < kLstms; ++lstm) {
+      weights_.projections[lstm].Multiply(HiddenOf(group, item / sizes_.steps, lstm) + step * hidden_elements(),
+                                          nullptr, weights_.projection_biases[lstm].data(), factors[lstm]);
+    }
+    const Saved<Math> saved = saved_ ? Saved<Math>::Of(sizes_, saved_, group) : Saved<Math>{};
+    const int64_t saved_step = step * Math::ElementsOf(sizes_.channels);
+    for (int channel = 0; channel < sizes_.channels; channel += 2) {
+      for (int lane = 0; lane < kLanes; lane += kWidth) {
+        const int place = channel * kLanes + lane;
+        const Vector values[2] = {Load(factors[0] + place), Load(factors[0] + place + kLanes)};
+        const Vector gates[2] = {Load(factors[1] + place), Load(factors[1] + place + kLanes)};
+        Math::StorePair(product, channel, lane, values[0] * gates[0], values[1] * gates[1]);
+        if (!saved_) continue;
+        Math::StorePair(saved.factors[0] + saved_step, channel, lane, values[0], values[1]);
+        Math::StorePair(saved.factors[1] + saved_step, channel, lane, gates[0], gates[1]);
+      }
+    }
+    weights_.output.Multiply(product, OperandOf(item), weights_.output_bias.data(), output);
+    const float* columns = ColumnsOf(item);
+    for (int place = 0; place < sizes_.channels * kLanes; place += kWidth) {
+      Store(output + place, Load(output + place) + Load(columns + place));
+    }
+    ScatterColumns(sizes_, output, group, static_cast<int>(step), result);
+  }
+
+  Sizes sizes_;
+  ForwardWeights<Math> weights_;
+  float* saved_;
+  Team team_;
+  int wave_;
+  Workspace workspace_;
+  int64_t columns_, operands_, hidden_, zeros_, scratch_, scratch_floats_;
+};
 
 }  // namespace gdprnn
 

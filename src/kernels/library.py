@@ -11,7 +11,18 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SOURCES = ("operators.cc", "backward.h", "block.h", "forward.h", "products.h", "team.h", "vectors.h", "workspace.h")
+SOURCES = (
+    "operators.cc",
+    "backward.h",
+    "block.h",
+    "forward.h",
+    "half.h",
+    "single.h",
+    "sums.h",
+    "team.h",
+    "vectors.h",
+    "workspace.h",
+)
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-pthread")
 SWITCH = "GDPRNN_KERNELS"  # "off": MindSpore's own operators instead
 CACHE = "GDPRNN_CACHE"  # where the library is kept, if not in .cache of the repository
@@ -39,8 +50,10 @@ def load_library(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     library.SetNumThreads.argtypes = [ctypes.c_int]
     library.SetNumThreads.restype = None
-    library.CountSaved.argtypes = [ctypes.POINTER(ctypes.c_int64), ctypes.c_int64, ctypes.c_int]
+    library.CountSaved.argtypes = [ctypes.POINTER(ctypes.c_int64), ctypes.c_int64, ctypes.c_int, ctypes.c_int]
     library.CountSaved.restype = ctypes.c_int64
+    library.HalfMultiple.argtypes = []
+    library.HalfMultiple.restype = ctypes.c_int
     return library
 
 

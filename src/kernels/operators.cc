@@ -4,7 +4,8 @@
 //   GatedBlock{Along,Across}          input, 14 weights -> result
 //   GatedBlock{Along,Across}Training  input, 14 weights -> result, saved
 //   GatedBlock{Along,Across}Gradient  gradient of the result, saved, input, 14 weights -> gradients of input and weights
-// Along: the sequences run along the second axis of [outer, inner, batch, N]; across: along the first one.
+// Along: the sequences run along the second axis of [outer, inner, batch, N]; across: along the first one. With "Half"
+// after their names they round what goes into products to bfloat16.
 #include <atomic>
 #include <cstdio>
 #include <exception>
@@ -12,6 +13,8 @@
 #include "backward.h"
 #include "block.h"
 #include "forward.h"
+#include "half.h"
+#include "single.h"
 
 namespace gdprnn {
 namespace {
@@ -20,23 +23,25 @@ std::atomic<int> num_threads{1};
 
 using Shapes = const int64_t* const*;
 
-Sizes SizesOf(const int64_t* input_shape, const int64_t* hh_shape, bool along) {
-  return Sizes::Of(input_shape, along, hh_shape[2]);
+template <typename Math>
+Sizes SizesOf(const int64_t* input_shape, int64_t hidden, bool along) {
+  return Sizes::Of(input_shape, along, hidden, Math::kRows);
 }
 
-int Forward(void** arrays, Shapes shapes, bool along, bool saves) {
-  const Sizes sizes = SizesOf(shapes[0], shapes[2], along);
+template <typename Math>
+int RunForward(void** arrays, Shapes shapes, bool along, bool saves) {
   const int results = 1 + Weights<float>::kCount;
-  RunForward(sizes, Weights<const float>::From(arrays + 1), static_cast<const float*>(arrays[0]),
-             static_cast<float*>(arrays[results]), saves ? static_cast<float*>(arrays[results + 1]) : nullptr,
-             num_threads);
+  float* saved = saves ? static_cast<float*>(arrays[results + 1]) : nullptr;
+  Forward<Math>(SizesOf<Math>(shapes[0], shapes[2][2], along), Weights<const float>::From(arrays + 1), saved,
+                num_threads)
+      .Run(static_cast<const float*>(arrays[0]), static_cast<float*>(arrays[results]));
   return 0;
 }
 
-int Gradient(void** arrays, Shapes shapes, bool along) {
-  const Sizes sizes = SizesOf(shapes[2], shapes[4], along);
+template <typename Math>
+int RunGradient(void** arrays, Shapes shapes, bool along) {
   const int results = 3 + Weights<float>::kCount;
-  Backward(sizes, Weights<const float>::From(arrays + 3), num_threads)
+  Backward<Math>(SizesOf<Math>(shapes[2], shapes[4][2], along), Weights<const float>::From(arrays + 3), num_threads)
       .Run(static_cast<const float*>(arrays[0]), static_cast<float*>(arrays[1]), static_cast<const float*>(arrays[2]),
            static_cast<float*>(arrays[results]), Weights<float>::From(arrays + results + 1));
   return 0;
@@ -53,29 +58,54 @@ int Guarded(const Work& work) {
   }
 }
 
+template <typename Math>
+int64_t SavedFloats(const int64_t* shape, int64_t hidden, bool along) {
+  const Sizes sizes = SizesOf<Math>(shape, hidden, along);
+  return sizes.groups() * Saved<Math>::ElementsOfGroup(sizes);
+}
+
 }  // namespace
 }  // namespace gdprnn
 
+#define GDPRNN_OPERATOR(name, call)                                                  \
+  int name(int, void** arrays, int*, int64_t** shapes, const char**, void*, void*) { \
+    return gdprnn::Guarded([&] { return gdprnn::call; });                            \
+  }
+#define GDPRNN_OPERATORS(Math, suffix)                                                        \
+  GDPRNN_OPERATOR(GatedBlockAlong##suffix, RunForward<gdprnn::Math>(arrays, shapes, true, false))     \
+  GDPRNN_OPERATOR(GatedBlockAcross##suffix, RunForward<gdprnn::Math>(arrays, shapes, false, false))   \
+  GDPRNN_OPERATOR(GatedBlockAlongTraining##suffix, RunForward<gdprnn::Math>(arrays, shapes, true, true))   \
+  GDPRNN_OPERATOR(GatedBlockAcrossTraining##suffix, RunForward<gdprnn::Math>(arrays, shapes, false, true)) \
+  GDPRNN_OPERATOR(GatedBlockAlongGradient##suffix, RunGradient<gdprnn::Math>(arrays, shapes, true))   \
+  GDPRNN_OPERATOR(GatedBlockAcrossGradient##suffix, RunGradient<gdprnn::Math>(arrays, shapes, false))
+
 extern "C" {
+
+GDPRNN_OPERATORS(Single, )
 
 void SetNumThreads(int count) { gdprnn::num_threads = count; }
 
+#if defined(GDPRNN_HALF)
+
+GDPRNN_OPERATORS(Half, Half)
+
+// What N and H must be multiples of in bfloat16; 0: this processor has no products in bfloat16.
+int HalfMultiple() { return gdprnn::Half::IsAllowed() ? gdprnn::Half::kMultiple : 0; }
+
 // How many floats the training operator saves, for a shape as in MindSpore.
-int64_t CountSaved(const int64_t* shape, int64_t hidden, int along) {
-  const gdprnn::Sizes sizes = gdprnn::Sizes::Of(shape, along != 0, hidden);
-  return sizes.groups() * gdprnn::Saved::FloatsOfGroup(sizes);
+int64_t CountSaved(const int64_t* shape, int64_t hidden, int along, int half) {
+  return half ? gdprnn::SavedFloats<gdprnn::Half>(shape, hidden, along != 0)
+              : gdprnn::SavedFloats<gdprnn::Single>(shape, hidden, along != 0);
 }
 
-#define GDPRNN_OPERATOR(name, call)                                                                      \
-  int name(int, void** arrays, int*, int64_t** shapes, const char**, void*, void*) {                     \
-    return gdprnn::Guarded([&] { return call; });                                                        \
-  }
+#else
 
-GDPRNN_OPERATOR(GatedBlockAlong, gdprnn::Forward(arrays, shapes, true, false))
-GDPRNN_OPERATOR(GatedBlockAcross, gdprnn::Forward(arrays, shapes, false, false))
-GDPRNN_OPERATOR(GatedBlockAlongTraining, gdprnn::Forward(arrays, shapes, true, true))
-GDPRNN_OPERATOR(GatedBlockAcrossTraining, gdprnn::Forward(arrays, shapes, false, true))
-GDPRNN_OPERATOR(GatedBlockAlongGradient, gdprnn::Gradient(arrays, shapes, true))
-GDPRNN_OPERATOR(GatedBlockAcrossGradient, gdprnn::Gradient(arrays, shapes, false))
+int HalfMultiple() { return 0; }
+
+int64_t CountSaved(const int64_t* shape, int64_t hidden, int along, int) {
+  return gdprnn::SavedFloats<gdprnn::Single>(shape, hidden, along != 0);
+}
+
+#endif
 
 }  // extern "C"

@@ -13,26 +13,29 @@ namespace gdprnn {
 
 #if defined(__AVX512F__)
 constexpr int kWidth = 16;  // floats of a vector
-constexpr int kRows = 12;   // of a product's tile, which is two vectors wide: 24 sums stay in 32 registers
 #elif defined(__AVX__)
 constexpr int kWidth = 8;
-constexpr int kRows = 6;  // 16 registers
 #else
 constexpr int kWidth = 4;
-constexpr int kRows = 6;
 #endif
 constexpr int kLanes = 2 * kWidth;  // sequences that go through the LSTMs side by side
 
 typedef float Vector __attribute__((vector_size(4 * kWidth)));
 typedef int32_t Integers __attribute__((vector_size(4 * kWidth)));
 
-inline Vector Load(const float* from) {
-  Vector values;
+template <typename Values>
+inline Values LoadAs(const void* from) {
+  Values values;
   std::memcpy(&values, from, sizeof values);
   return values;
 }
 
-inline void Store(float* to, Vector values) { std::memcpy(to, &values, sizeof values); }
+inline Vector Load(const float* from) { return LoadAs<Vector>(from); }
+
+template <typename Values>
+inline void Store(void* to, Values values) {
+  std::memcpy(to, &values, sizeof values);
+}
 
 inline Vector All(float value) { return value - Vector{}; }
 
@@ -74,6 +77,33 @@ inline Vector Sigmoid(Vector x) { return Reciprocal(2.0f + ExpMinusOne(-Clamp(x,
 inline Vector Tanh(Vector x) {
   const Vector grown = ExpMinusOne(2.0f * Clamp(x, -12.0f, 12.0f));
   return grown * Reciprocal(grown + 2.0f);
+}
+
+// Exchanges rows and columns of a square of 32-bit values, by halves, quarters and so on.
+inline void TransposeSquare(Integers rows[kWidth]) {
+#pragma GCC unroll 4
+  for (int half = 1; half < kWidth; half *= 2) {
+    Integers low, high;  // which element of the two rows, one after the other, comes to each place
+    for (int place = 0; place < kWidth; ++place) {
+      low[place] = place & half ? kWidth + place - half : place;
+      high[place] = place & half ? kWidth + place : place + half;
+    }
+#pragma GCC unroll 16
+    for (int row = 0; row < kWidth; ++row) {
+      if (row & half) continue;
+      const Integers upper = rows[row];
+      const Integers lower = rows[row + half];
+#if defined(__clang__)
+      for (int place = 0; place < kWidth; ++place) {
+        rows[row][place] = place & half ? lower[place - half] : upper[place];
+        rows[row + half][place] = place & half ? lower[place] : upper[place + half];
+      }
+#else
+      rows[row] = __builtin_shuffle(upper, lower, low);
+      rows[row + half] = __builtin_shuffle(upper, lower, high);
+#endif
+    }
+  }
 }
 
 inline int RoundUp(int count, int multiple) { return (count + multiple - 1) / multiple * multiple; }

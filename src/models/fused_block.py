@@ -13,15 +13,20 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.ops import CustomRegOp, DataType
 
+from src.config import ModelConfig
+from src.errors import UserError
 from src.kernels.library import find_library, load_library
 from src.runtime import usable_cores
 
 NUM_WEIGHTS = 14
 
 
-def fused_block_library() -> Path | None:
-    """The library of the operators, where the device is a CPU and it could be compiled; ready for this many cores."""
-    if ms.get_context("device_target") != "CPU":
+def fused_block_library(config: ModelConfig) -> Path | None:
+    """The library of the operators, ready for this many cores.
+
+    None where the device is no CPU, the library could not be compiled, or N or H is odd.
+    """
+    if ms.get_context("device_target") != "CPU" or config.num_filters % 2 or config.hidden_size % 2:
         return None
     path = find_library()
     if path is not None:
@@ -38,14 +43,30 @@ class FusedBlock(nn.Cell):
 
     Args:
         path: the library.
-        hidden_size: <H>.
+        config: of the network.
         along: run along the chunks, the second axis; else across them, the first.
     """
 
-    def __init__(self, path: Path, hidden_size: int, along: bool) -> None:
+    def __init__(self, path: Path, config: ModelConfig, along: bool) -> None:
         super().__init__()
-        self.keeping, self.recomputing = _operators(path, hidden_size, along)
+        self.path, self.config, self.along = path, config, along
+        self.keeping, self.recomputing = _operators(path, config.hidden_size, along, half=False)
         self.keeps = True
+
+    def round_to_bfloat16(self) -> None:
+        """Round what goes into products; sums, the LSTMs' cells and what stands between blocks stay float32.
+
+        Raises `UserError` where the processor cannot, or N or H does not fit its tiles.
+        """
+        multiple = load_library(self.path).HalfMultiple()
+        if multiple == 0:
+            raise UserError(
+                "found a processor without products in bfloat16 (avx512_bf16 or amx_bf16), expected float32"
+            )
+        channels, hidden = self.config.num_filters, self.config.hidden_size
+        if channels % multiple or hidden % multiple:
+            raise UserError(f"found N = {channels}, H = {hidden}, expected multiples of {multiple} for bfloat16")
+        self.keeping, self.recomputing = _operators(self.path, hidden, self.along, half=True)
 
     def construct(self, chunks: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """Where `keeps`, what the gradient needs is kept in training; else it is computed again."""
@@ -55,31 +76,32 @@ class FusedBlock(nn.Cell):
 
 
 @functools.cache
-def _operators(path: Path, hidden_size: int, along: bool) -> tuple[ops.Custom, ops.Custom]:
+def _operators(path: Path, hidden_size: int, along: bool, half: bool) -> tuple[ops.Custom, ops.Custom]:
     """The operator that saves what its gradient needs, and the one that does not."""
     name = "GatedBlockAlong" if along else "GatedBlockAcross"
+    suffix = "Half" if half else ""
 
     def saved_shape(shape: Sequence[int], *_weights: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
         if min(shape) < 0:
             return shape, [-1]
         sizes = (ctypes.c_int64 * len(shape))(*shape)
-        return shape, [load_library(path).CountSaved(sizes, hidden_size, along)]
+        return shape, [load_library(path).CountSaved(sizes, hidden_size, along, half)]
 
     def gradient_shapes(_gradient: Sequence[int], _saved: Sequence[int], *arrays: Sequence[int]) -> tuple[Any, ...]:
         return arrays
 
-    gradient = _custom(path, f"{name}Gradient", gradient_shapes, 3 + NUM_WEIGHTS, 1 + NUM_WEIGHTS)
+    gradient = _custom(path, f"{name}Gradient{suffix}", gradient_shapes, 3 + NUM_WEIGHTS, 1 + NUM_WEIGHTS)
 
     def keeping_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         return gradient(dout[0], out[1], x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
 
-    keeping = _custom(path, f"{name}Training", saved_shape, 1 + NUM_WEIGHTS, 2, keeping_bprop)
+    keeping = _custom(path, f"{name}Training{suffix}", saved_shape, 1 + NUM_WEIGHTS, 2, keeping_bprop)
 
     def recomputing_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         saved = keeping(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)[1]
         return gradient(dout, saved, x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
 
-    recomputing = _custom(path, name, lambda shape, *_weights: shape, 1 + NUM_WEIGHTS, 1, recomputing_bprop)
+    recomputing = _custom(path, name + suffix, lambda shape, *_weights: shape, 1 + NUM_WEIGHTS, 1, recomputing_bprop)
     return keeping, recomputing
 
 

@@ -12,6 +12,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import Uniform, initializer
 
 from src.config import ModelConfig
+from src.errors import UserError
 from src.models.chunks import merge, split
 from src.models.fused_block import FusedBlock, fused_block_library
 from src.models.lstm import BidirectionalLSTM
@@ -179,11 +180,11 @@ class Swave(nn.Cell):
         self.along = nn.CellList([MulCat(channels, hidden) for _ in range(config.num_pairs)])
         self.across = nn.CellList([MulCat(channels, hidden) for _ in range(config.num_pairs)])
         self.head = Head(channels, config.num_speakers, config.kernel_size)
-        library = fused_block_library()
+        library = fused_block_library(config)
         self.is_fused = library is not None
         if library is not None:
-            self.fused_along = FusedBlock(library, hidden, along=True)
-            self.fused_across = FusedBlock(library, hidden, along=False)
+            self.fused_along = FusedBlock(library, config, along=True)
+            self.fused_across = FusedBlock(library, config, along=False)
 
     def recompute_blocks(self) -> None:
         """Compute in the backward pass again what the blocks would else keep for it: less memory, more time."""
@@ -192,6 +193,23 @@ class Swave(nn.Cell):
         else:
             for block in (*self.along, *self.across):
                 block.recompute()
+
+    def compute_in(self, amp: str) -> None:
+        """Compute in `bfloat16` or `float16`; "none" leaves everything in float32. The weights stay in float32.
+
+        On a CPU bfloat16 is for the products of the fused blocks. Raises `UserError` for what the device does not have.
+        """
+        if amp == "none":
+            return
+        if ms.get_context("device_target") != "CPU":
+            self.to_float(getattr(ms, amp))
+        elif amp == "bfloat16" and self.is_fused:
+            self.fused_along.round_to_bfloat16()
+            self.fused_across.round_to_bfloat16()
+        elif amp == "bfloat16":
+            raise UserError("amp: found bfloat16 on a CPU without the compiled operators, expected none")
+        else:
+            raise UserError(f"amp: found {amp} on a CPU, expected bfloat16 or none")
 
     def construct(self, mixture: Tensor) -> Tensor:
         """Separate [B, T], float32."""

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,15 @@ from src.config import Config, ModelConfig
 ROOT = Path(__file__).parents[2]
 BUILD_SH = ROOT / "ascend310_infer/build.sh"
 TINY = {"num_filters": 16, "kernel_size": 4, "hidden_size": 8, "num_pairs": 1, "chunk_frames": 20}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the programs keep converted networks, instead of the cache of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
 
 
 @dataclass(frozen=True)
@@ -115,12 +124,12 @@ def runner(program: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def run_infer(gdprnn_infer: Path) -> Run:
+def run_infer(gdprnn_infer: Path, cache_home: Path) -> Run:
     """Runs gdprnn_infer with options."""
     return runner(gdprnn_infer)
 
 
 @pytest.fixture(scope="session")
-def convert(cpp_build: Path) -> Run:
+def convert(cpp_build: Path, cache_home: Path) -> Run:
     """Runs gdprnn_convert with options."""
     return runner(cpp_build / "gdprnn_convert")

@@ -52,6 +52,24 @@ class Recorded:
             yield audio
 
 
+def test_a_check_writes_nothing_and_refuses_the_inputs_of_another_test_set(tiny_librimix, tmp_path, capsys):
+    prepare(tiny_librimix, tmp_path / "in")
+    before = contents(tmp_path / "in")
+    capsys.readouterr()
+    prepare(tiny_librimix, tmp_path / "in", "--check")
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'in'}: {NUM_MIXTURES} inputs, ")
+    index = tmp_path / "in" / INDEX_NAME
+    index.write_text(index.read_text().replace('"data": "', '"data": "0'))
+    with pytest.raises(
+        UserError, match=r"index.json: found the inputs of another test set, expected those of this one"
+    ):
+        prepare(tiny_librimix, tmp_path / "in", "--check")
+    index.unlink()
+    with pytest.raises(UserError, match=INDEX_NAME):
+        prepare(tiny_librimix, tmp_path / "in", "--check")
+    assert contents(tmp_path / "in") == {name: content for name, content in before.items() if name != INDEX_NAME}
+
+
 # what is written
 
 

@@ -35,6 +35,13 @@ def build(tmp_path):
     return run
 
 
+def runtime_folder(cpp_build: Path) -> Path:
+    """Of the runtime from PyPI that the other tests use."""
+    cached = [line for line in (cpp_build / "CMakeCache.txt").read_text().splitlines() if "GDPRNN_CACHE" in line]
+    cache = Path(cached[0].split("=")[1] or BUILD_SH.parents[1] / ".cache")
+    return next(path for path in (cache / "mindspore_lite").iterdir() if path.name.endswith(os.uname().machine))
+
+
 def stand_in_pip(tmp_path: Path, download: str, version: str = "exit 0") -> str:
     path = tmp_path / "python"
     path.write_text(STAND_IN_PIP.format(download=download, version=version))
@@ -89,6 +96,80 @@ def test_a_wheel_with_another_checksum_is_not_used(build, tmp_path):
     assert list((tmp_path / "cache/mindspore_lite").iterdir()) == []
 
 
+def test_what_an_interrupted_build_left_of_its_download_is_removed(build, tmp_path):
+    for name in ("2.0.0-x86_64.abcdefgh.part", "2.0.0-x86_64.part"):
+        (tmp_path / "cache/mindspore_lite" / name / "mindspore_lite").mkdir(parents=True)
+    build(PYTHON=stand_in_pip(tmp_path, "exit 1"))
+    assert list((tmp_path / "cache/mindspore_lite").iterdir()) == []
+
+
+@pytest.fixture
+def copied_sources(tmp_path):
+    """A copy of what a build reads, with the runtime of the other tests in its cache, in a folder that can be moved."""
+
+    def copy(cpp_build: Path) -> Path:
+        repository = tmp_path / "first"
+        shutil.copytree(BUILD_SH.parent, repository / BUILD_SH.parent.name, ignore=shutil.ignore_patterns("build*/"))
+        (repository / "src").mkdir()
+        shutil.copy(BUILD_SH.parents[1] / "src/version.py", repository / "src")
+        (repository / ".cache").mkdir()
+        (repository / ".cache/mindspore_lite").symlink_to(runtime_folder(cpp_build).parent)
+        return repository
+
+    return copy
+
+
+def configure(repository: Path) -> "subprocess.CompletedProcess[str]":
+    """Runs build.sh as far as it configures, in its usual folder: a stand-in for CMake compiles nothing."""
+    tools = repository.with_name("tools")
+    tools.mkdir(exist_ok=True)
+    cmake = tools / "cmake"
+    cmake.write_text(f'#!/bin/sh\n[ "$1" != --build ] || exit 0\nexec {shutil.which("cmake")} "$@"\n')
+    cmake.chmod(0o755)
+    environment = {"PYTHON": sys.executable, **os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "GDPRNN_CACHE": ""}
+    command = ["bash", repository / "ascend310_infer/build.sh"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_repository_that_was_moved_is_configured_anew(copied_sources, cpp_build):
+    repository = copied_sources(cpp_build)
+    assert configure(repository).returncode == 0
+    moved = repository.rename(repository.with_name("second"))
+    result = configure(moved)
+    assert result.returncode == 0, result.stderr
+    assert f"={moved}/ascend310_infer\n" in (moved / "ascend310_infer/build/CMakeCache.txt").read_text()
+
+
+def test_a_folder_of_another_build_is_left_alone(build, tmp_path):
+    cache = tmp_path / "build/CMakeCache.txt"
+    cache.parent.mkdir()
+    cache.write_text("CMAKE_PROJECT_NAME:STATIC=other\n")
+    check_failure(build(), f"{cache.parent}: found a build of 'other', expected an empty folder or one of this program")
+    assert cache.read_text() == "CMAKE_PROJECT_NAME:STATIC=other\n"
+
+
+def test_libraries_that_were_removed_since_the_last_build_are_looked_for_again(copied_sources, cpp_build):
+    """As with .cache, in which they are where the system has none."""
+    repository = copied_sources(cpp_build)
+    assert configure(repository).returncode == 0
+    cache = repository / "ascend310_infer/build/CMakeCache.txt"
+    fetched = repository / f".cache/libraries-{os.uname().machine}"
+    lines = cache.read_text().splitlines()
+    found = {line.partition(":")[0]: line.partition("=")[2] for line in lines}
+    if found["GDPRNN_LIBRARIES"]:
+        pytest.skip("the system has not all of the libraries")
+    edited = [
+        line.partition("=")[0] + f"={fetched}" if line.startswith(("GDPRNN_LIBRARIES:", "libsoxr_LIBRARY:")) else line
+        for line in lines
+    ]
+    cache.write_text("\n".join(edited) + "\n")
+    result = configure(repository)
+    assert result.returncode == 0, result.stderr
+    again = {line.partition(":")[0]: line.partition("=")[2] for line in cache.read_text().splitlines()}
+    assert not again.get("GDPRNN_LIBRARIES")
+    assert again["libsoxr_LIBRARY"] == found["libsoxr_LIBRARY"]
+
+
 def test_an_sdk_that_is_none(build, tmp_path):
     check_failure(
         build(LITE_HOME=str(tmp_path / "sdk")), f"{tmp_path}/sdk/runtime/lib/libmindspore-lite.so: no such file"
@@ -97,9 +178,7 @@ def test_an_sdk_that_is_none(build, tmp_path):
 
 def test_an_sdk_in_the_official_layout(cpp_build, tmp_path):
     """Made of the runtime that the other tests use: its headers and libraries below `runtime`, with the SDK's names."""
-    cached = [line for line in (cpp_build / "CMakeCache.txt").read_text().splitlines() if "GDPRNN_CACHE" in line]
-    cache = Path(cached[0].split("=")[1] or BUILD_SH.parents[1] / ".cache")
-    wheel = next(path for path in (cache / "mindspore_lite").iterdir() if path.name.endswith(os.uname().machine))
+    wheel = runtime_folder(cpp_build)
     runtime = tmp_path / "sdk/runtime"
     (runtime / "third_party/glog").mkdir(parents=True)
     (runtime / "include").symlink_to(wheel / "include")

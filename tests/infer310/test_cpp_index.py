@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -56,19 +57,25 @@ def command(exported, tmp_path):
     return ("--model", exported.path, "--index", tmp_path / "O/index.json", "--output", tmp_path / "R")
 
 
+@pytest.fixture(scope="module")
+def expected_tracks(exported, tmp_path_factory) -> list[np.ndarray]:
+    """What Python makes of the inputs, [C, T] each."""
+    folder = write_folder(tmp_path_factory.mktemp("inputs") / "O").parent
+    separate, _ = load_separate(exported.checkpoint)
+    chunking = Chunking.from_seconds(exported.chunk_seconds, None, RATE)
+    mixtures = [np.fromfile(path, "<f4") for path in sorted(folder.glob("*.bin"))]
+    return [np.concatenate(list(separate_in_chunks(each, separate, chunking, RATE)), axis=1) for each in mixtures]
+
+
 @pytest.mark.parametrize("options", [(), ("--batch", 3, "--threads", 2)])
 @pytest.mark.parametrize("padding", [0, 100])
-def test_outputs_are_those_of_python(run_infer, exported, command, options, padding):
+def test_outputs_are_those_of_python(run_infer, expected_tracks, command, options, padding):
     index, outputs = command[3], command[5]
     write_folder(index.parent, padding=padding)
     result = run_infer(*command, *options)
     assert result.returncode == 0, result.stderr
-    separate, _ = load_separate(exported.checkpoint)
-    chunking = Chunking.from_seconds(exported.chunk_seconds, None, RATE)
-    for number, tracks in enumerate(read_folder(outputs)):
-        mixture = np.fromfile(index.parent / f"{number:05}.bin", "<f4")[: LENGTHS[number]]
-        expected = np.concatenate(list(separate_in_chunks(mixture, separate, chunking, RATE)), axis=1)
-        assert tracks.shape == (2, LENGTHS[number])
+    for length, tracks, expected in zip(LENGTHS, read_folder(outputs), expected_tracks, strict=True):
+        assert tracks.shape == (2, length)
         assert (np.abs(tracks - expected) <= 1e-4 * np.abs(expected).max(axis=1, keepdims=True)).all()
 
 
@@ -115,6 +122,20 @@ def test_results_of_another_network_or_other_inputs_are_not_kept(run_infer, expo
     index = tmp_path / "O/index.json"
     index.write_text(index.read_text().replace("digest", "another"))
     assert "from before" not in run_infer("--model", other.path, *command[2:]).stdout
+
+
+def test_outputs_of_inputs_that_are_no_more_are_removed(run_infer, command, tmp_path):
+    write_folder(tmp_path / "O", LENGTHS[:3])
+    (tmp_path / "R").mkdir()
+    (tmp_path / "R/before.bin").touch()  # of whoever made the folder
+    run_infer(*command)
+    assert (tmp_path / "R/before.bin").exists()
+    shutil.rmtree(tmp_path / "O")
+    write_folder(tmp_path / "O", LENGTHS[:1])
+    (tmp_path / "R/notes.txt").touch()
+    assert run_infer(*command).returncode == 0
+    names = {path.name for path in (tmp_path / "R").glob("[!.]*")}
+    assert names == {"00000.bin", "index.json", "notes.txt"}
 
 
 def test_a_failure_leaves_no_index(run_infer, command, tmp_path):
@@ -200,15 +221,15 @@ def test_a_folder_where_another_run_writes_is_left_alone(run_infer, exported, co
 
 def test_what_a_killed_run_left_is_removed(run_infer, command, tmp_path):
     write_folder(tmp_path / "O")
-    (tmp_path / "R/.separating-abcdef").mkdir(parents=True)
-    (tmp_path / "R/.separating-abcdef/00000.bin").touch()
+    (tmp_path / "R/.gdprnn_infer-abcdef").mkdir(parents=True)
+    (tmp_path / "R/.gdprnn_infer-abcdef/00000.bin").touch()
     assert run_infer(*command).returncode == 0
-    assert not list((tmp_path / "R").glob(".separating-*"))
+    assert not list((tmp_path / "R").glob(".gdprnn_infer-*"))
 
 
 def test_ctrl_c_leaves_whole_files_only(gdprnn_infer, export_tiny, run_infer, tmp_path):
     network = export_tiny(chunk_seconds=4.0)
-    write_folder(tmp_path / "O", [4 * RATE] * 200)
+    write_folder(tmp_path / "O", [4 * RATE] * 60)
     command = ["--model", network.path, "--index", tmp_path / "O/index.json", "--output", tmp_path / "R"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(["env", "--default-signal=INT", gdprnn_infer, *command], **pipes)
@@ -224,4 +245,4 @@ def test_ctrl_c_leaves_whole_files_only(gdprnn_infer, export_tiny, run_infer, tm
     result = run_infer(*command)
     assert result.returncode == 0
     assert "of them from before" in result.stdout
-    assert len(read_folder(tmp_path / "R")) == 200
+    assert len(read_folder(tmp_path / "R")) == 60

@@ -210,6 +210,16 @@ def test_start_up_is_told_when_asked_for(run_infer, exported, talk, tmp_path):
     assert re.fullmatch(r"start-up: [0-9.]+ s for 2 networks with 1 thread each\n", result.stderr)
 
 
+@pytest.mark.parametrize(
+    ("threads", "batch", "told"),
+    [(2, 1, "1 network with 2 threads"), (3, 2, "2 networks with 1 thread"), (2, 5, "2 networks with 1 thread")],
+)
+def test_networks_never_take_more_threads_than_asked_for(separate, talk, threads, batch, told):
+    options = ("--threads", threads, "--batch", batch, "--verbose")
+    result = separate(talk, *options, env={**os.environ, "GLOG_v": "4"})
+    assert f" for {told} each\n" in result.stderr
+
+
 # options
 
 
@@ -241,6 +251,21 @@ def test_an_output_is_never_an_input(run_infer, exported, talk, tmp_path):
     result = run_infer("--model", exported.path, "--input", tmp_path / "talk.wav", "--output", tmp_path)
     check_failure(result, OPTIONS, "is an input too, expected another --output")
     assert track.read_bytes() == content
+
+
+def test_a_name_that_is_too_long_is_told_before_the_work(separate, tmp_path):
+    result = separate(tmp_path / f"{'a' * 249}.wav")
+    check_failure(result, OPTIONS, "a_s1.wav has a name of 256 bytes, expected at most 255")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_killed_run_left_is_removed(separate, talk, tmp_path):
+    """In the same folder a run of separate.py may be at work."""
+    for name in (".gdprnn_infer-abcdef", ".separating-abcdef"):
+        (tmp_path / "out" / name).mkdir(parents=True)
+        (tmp_path / "out" / name / "talk_s1.wav").touch()
+    assert separate(talk).returncode == 0
+    assert files_of(tmp_path / "out") == [".separating-abcdef", "talk_s1.wav", "talk_s2.wav"]
 
 
 # the network
@@ -276,7 +301,7 @@ def test_a_network_that_the_runtime_does_not_take(run_infer, copied, talk, tmp_p
     copied.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
     rewritten(copied)
     result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out")
-    check_failure(result, MODEL, "tiny.mindir: the runtime cannot build it for cpu")
+    check_failure(result, MODEL, "tiny.mindir: the runtime cannot build it for cpu .it says '.*expected a network that")
 
 
 def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer, copied, talk, tmp_path):
@@ -288,7 +313,8 @@ def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer
         content[places] = rng.integers(0, 256, len(places))
         copied.write_bytes(content.tobytes())
         rewritten(copied)
-        result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out", timeout=120)
+        options = ("--model", copied, "--input", talk, "--output", tmp_path / "out", "--no-cache")
+        result = run_infer(*options, timeout=120)
         assert result.returncode in (0, MODEL, INFERENCE), result
         if result.returncode:
             assert re.fullmatch("error: .*tiny.mindir.*\n", result.stderr), result.stderr

@@ -218,8 +218,10 @@ def test_inputs_of_an_earlier_run(site):
     (site.records / "preprocess").unlink()
     result = site.call("net.mindir", "data", "n", "cpu", "--output", "mine")
     assert result.returncode == 0
-    assert site.called() == ["gdprnn_infer", "postprocess"]
-    assert "1/2 infer: " in result.stdout
+    assert site.called() == ["gdprnn_infer", "postprocess", "preprocess"]
+    assert site.arguments("preprocess")[-1] == "--check"
+    assert "1/3 check: " in result.stdout
+    assert "2/3 infer: " in result.stdout
 
 
 def test_the_program_is_built_where_none_is_given(site, tmp_path):
