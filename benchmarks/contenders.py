@@ -17,12 +17,17 @@ from pathlib import Path
 
 READY = "ready"
 UNAVAILABLE = "unavailable"
+LEFT_OUT = " is left out: "  # of a contender in a list of problems: no failure
 IDLE_SECONDS = 1.0  # over which the processor time of processes that wait is read
 SETTLE_SECONDS = 0.5  # threads may go on a moment after the answer
 
 
 class UnavailableError(RuntimeError):
     """This contender cannot be measured here; the message is the reason."""
+
+
+class DiedError(RuntimeError):
+    """A contender's process ended without an answer."""
 
 
 @dataclass
@@ -47,7 +52,7 @@ class Process:
     """A contender's process, which answers a line with a line."""
 
     def __init__(self, contender: Contender) -> None:
-        """Start it and let it run once. Raises `UnavailableError` where it says that it cannot, or dies."""
+        """Start it and let it run once. Raises `UnavailableError` if it says that it cannot, `DiedError` if it dies."""
         self.contender = contender
         began = time.perf_counter()
         with _error_file(contender.log) as errors:
@@ -99,9 +104,7 @@ class Process:
         if not line:
             status = self._process.wait()
             where = f", see {self.contender.log.name}" if self.contender.log else ""
-            raise UnavailableError(
-                f"expected an answer of {self.contender.name}. Found: none, its exit status is {status}{where}"
-            )
+            raise DiedError(f"expected an answer, found none: its exit status is {status}{where}")
         return line
 
 
@@ -123,7 +126,9 @@ def started(contenders: Sequence[Contender], problems: list[str]) -> Iterator[li
             try:
                 processes.append(Process(contender))
             except UnavailableError as error:
-                problems.append(f"{contender.name} is left out: {error}")
+                problems.append(f"{contender.name}{LEFT_OUT}{error}")
+            except DiedError as error:
+                problems.append(f"{contender.name} failed: {error}")
         yield processes
         for process in processes:
             process.end()

@@ -129,7 +129,7 @@ def our_inference(job: Job) -> tuple[Work, str]:
 
     network = Swave(job.size.model)
     try:
-        network.set_precision(job.precision)
+        network.compute_in(job.precision)
     except UserError as error:
         raise UnavailableError(error) from None
     set_weights(network, job.weights)
