@@ -1,5 +1,7 @@
 """The arithmetic of benchmarks/ascend_on_paper.py."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import ascend_on_paper
@@ -49,3 +51,11 @@ def test_the_tables_are_printed(capsys):
     text = capsys.readouterr().out
     assert "step of 3 examples" in text
     assert "[24 x 31,996] x [31,996 x 8,002]: 1.02 GB" in text
+
+
+def test_the_documentation_shows_what_the_program_prints(capsys):
+    ascend_on_paper.main([])
+    text = (Path(__file__).parent.parent / "docs" / "performance.md").read_text(encoding="utf-8")
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert printed
+    assert [line for line in printed if line not in text] == []
