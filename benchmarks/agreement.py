@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 MOST_TRACK_ERROR = 1e-4  # of the largest sample
-MOST_LOSS_ERROR_DB = 0.01
-FIRST_LOSSES = 3  # later, float32 rounding has been through several updates of Adam
+# In dB, of the losses before the first, second and third update. MindSpore's Adam adds epsilon before the bias of the second
+# moment is corrected, as the end of section 2 of its paper has it, PyTorch's after that. With PyTorch's epsilon
+# scaled to match, the second losses agreed within 0.0001 dB; as they are, they differ by 0.0005 to 0.0024 dB.
+MOST_LOSS_ERRORS_DB = (0.001, 0.01, 0.05)
 LOW_PRECISION = "bfloat16"  # in the name of a contender of which agreement is told, not asked
 
 
@@ -17,10 +19,10 @@ def track_error(tracks: ArrayLike, reference: ArrayLike) -> float:
     return float(np.abs(np.asarray(tracks, np.float64) - expected).max() / np.abs(expected).max())
 
 
-def loss_error(losses: Sequence[str], reference: Sequence[str]) -> float:
-    """The largest difference of the first losses, in dB."""
-    pairs = list(zip(losses, reference, strict=False))[:FIRST_LOSSES]
-    return max(abs(float(one) - float(other)) for one, other in pairs)
+def loss_errors(losses: Sequence[str], reference: Sequence[str]) -> list[float]:
+    """The differences of the first losses, in dB."""
+    pairs = zip(losses, reference, strict=False)
+    return [abs(float(one) - float(other)) for _, (one, other) in zip(MOST_LOSS_ERRORS_DB, pairs, strict=False)]
 
 
 def check_tracks(tracks: Mapping[str, ArrayLike], baseline: str, problems: list[str]) -> str:
@@ -40,12 +42,13 @@ def check_losses(losses: Mapping[str, Sequence[str]], baseline: str, problems: l
     for name, own in losses.items():
         if name == baseline or LOW_PRECISION in name:
             continue
-        error = loss_error(own, losses[baseline])
-        if not error <= MOST_LOSS_ERROR_DB:
-            problems.append(
-                f"losses of {name}: found {error:.4f} dB from {baseline}, expected {MOST_LOSS_ERROR_DB:g} dB"
-            )
+        errors = loss_errors(own, losses[baseline])
+        if not all(error <= most for error, most in zip(errors, MOST_LOSS_ERRORS_DB, strict=False)):
+            found = " / ".join(f"{error:.4f}" for error in errors)
+            most = " / ".join(f"{error:g}" for error in MOST_LOSS_ERRORS_DB)
+            problems.append(f"losses of {name}: found {found} dB from {baseline}, expected at most {most} dB")
     told = "; ".join(
-        f"{name} {' / '.join(f'{float(loss):.4f}' for loss in own[:FIRST_LOSSES])}" for name, own in losses.items()
+        f"{name} {' / '.join(f'{float(loss):.4f}' for loss in own[: len(MOST_LOSS_ERRORS_DB)])}"
+        for name, own in losses.items()
     )
     return f"Losses of the first updates in dB: {told}."
