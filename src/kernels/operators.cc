@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <vector>
 
 #include "backward.h"
 #include "block.h"
@@ -71,7 +72,14 @@ int64_t SavedFloats(const int64_t* shape, int64_t hidden, bool along) {
   int name(int, void** arrays, int*, int64_t** shapes, const char**, void*, void*) { \
     return gdprnn::Guarded([&] { return gdprnn::call; });                            \
   }
+// MindSpore asks a function with this name for the result's shape where lengths are not known beforehand.
+#define GDPRNN_SHAPE(name)                                                               \
+  std::vector<int64_t> name##InferShape(int* num_axes, int64_t** shapes, const void*) { \
+    return std::vector<int64_t>(shapes[0], shapes[0] + num_axes[0]);                     \
+  }
 #define GDPRNN_OPERATORS(Math, suffix)                                                        \
+  GDPRNN_SHAPE(GatedBlockAlong##suffix)                                                       \
+  GDPRNN_SHAPE(GatedBlockAcross##suffix)                                                      \
   GDPRNN_OPERATOR(GatedBlockAlong##suffix, RunForward<gdprnn::Math>(arrays, shapes, true, false))     \
   GDPRNN_OPERATOR(GatedBlockAcross##suffix, RunForward<gdprnn::Math>(arrays, shapes, false, false))   \
   GDPRNN_OPERATOR(GatedBlockAlongTraining##suffix, RunForward<gdprnn::Math>(arrays, shapes, true, true))   \
