@@ -31,6 +31,7 @@ Sizes SizesOf(const int64_t* input_shape, int64_t hidden, bool along) {
 
 template <typename Math>
 int RunForward(void** arrays, Shapes shapes, bool along, bool saves) {
+  if (!Math::IsAllowed()) return 1;
   const int results = 1 + Weights<float>::kCount;
   float* saved = saves ? static_cast<float*>(arrays[results + 1]) : nullptr;
   Forward<Math>(SizesOf<Math>(shapes[0], shapes[2][2], along), Weights<const float>::From(arrays + 1), saved,
@@ -41,6 +42,7 @@ int RunForward(void** arrays, Shapes shapes, bool along, bool saves) {
 
 template <typename Math>
 int RunGradient(void** arrays, Shapes shapes, bool along) {
+  if (!Math::IsAllowed()) return 1;
   const int results = 3 + Weights<float>::kCount;
   Backward<Math>(SizesOf<Math>(shapes[2], shapes[4][2], along), Weights<const float>::From(arrays + 3), num_threads)
       .Run(static_cast<const float*>(arrays[0]), static_cast<float*>(arrays[1]), static_cast<const float*>(arrays[2]),
