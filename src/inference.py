@@ -10,7 +10,7 @@ import numpy as np
 from mindspore import nn
 
 from src.checkpoint import load_network
-from src.config import ModelConfig
+from src.config import PRECISIONS, ModelConfig
 from src.errors import UserError
 from src.runtime import free_memory_bytes
 from src.stitching.chunks import Floats, Separate
@@ -22,17 +22,21 @@ BYTES_PER_FRAME_AND_UNIT = 720
 EXPORT_BYTES_PER_FRAME_AND_UNIT = 2500
 
 
-def load_separate(model_path: Path | str) -> tuple[Separate, ModelConfig]:
+def load_separate(model_path: Path | str, amp: str = "none") -> tuple[Separate, ModelConfig]:
     """The network of a checkpoint as a function on arrays, and its configuration.
 
     The graph is compiled once, at the first call, for every length and batch size. Compiled length by length
-    it would take some seconds and 150 MB for each.
+    it would take some seconds and 150 MB for each. `amp`: none, or bfloat16 for the network's products, whose sums
+    stay in float32.
 
     Raises:
-        UserError: the checkpoint is missing, damaged, or of another kind; from the function also where the memory
-            does not suffice, or the network gives no numbers.
+        UserError: the checkpoint is missing, damaged, or of another kind, or the device or the network's sizes are
+            not for `amp`; from the function also where the memory does not suffice, or the network gives no numbers.
     """
+    if amp not in PRECISIONS:
+        raise UserError(f"amp: found '{amp}', expected one of {', '.join(PRECISIONS)}")
     network, config = load_network(model_path)
+    network.compute_in(amp)
     return as_separate(network, config.model, model_path), config.model
 
 
