@@ -145,8 +145,8 @@ class TrainingConfig:
     plateau_epochs: int = 3  # … after so many epochs without a better validation score
     clip_norm: float = 5.0  # largest global norm of the gradient
     average_decay: float = 0.0  # of the weights' moving average, e.g. 0.999 an update; 0: no average is kept
-    # none | bfloat16 | float16: precision of the network's matrix products. A CPU never takes float16, and bfloat16 only
-    # with avx512_bf16 or AMX, with the compiled operators, and where N and H are multiples of 32.
+    # none | bfloat16 | float16: precision of the network's matrix products. A CPU never takes float16, and bfloat16
+    # only with avx512_bf16 or AMX, with the compiled operators, and where N and H are multiples of 32.
     amp: str = "none"
     recompute: bool = False  # blocks' activations are computed again for the gradient, not kept: less memory
     initial_values: str = "random"  # random | mask: begin with the mixture itself, see src/models/initial.py

@@ -194,9 +194,16 @@ def test_a_checkpoint_of_another_kind(tmp_path):
         Separator(path)
 
 
+def test_a_frame_takes_less_with_the_compiled_operators():
+    model = ModelConfig()
+    assert 5 * inference.bytes_per_frame(model, is_fused=True) < inference.bytes_per_frame(model, is_fused=False)
+
+
 def test_too_little_memory_suggests_shorter_chunks(separator, tmp_path, monkeypatch):
     soundfile.write(tmp_path / "a.wav", noise(5 * RATE), RATE)
-    monkeypatch.setattr(inference, "free_memory_bytes", lambda: 10_000_000)
+    fused = []
+    monkeypatch.setattr(inference, "bytes_per_frame", lambda _, is_fused: fused.append(is_fused) or 1000)
+    monkeypatch.setattr(inference, "free_memory_bytes", lambda: 4_500_000)  # 5 s have 10,000 frames
     message = (
         r"a\.wav: found 5 s of audio to separate at once, expected at most about 2 s "
         r"with 0\.0 GB of memory free: choose smaller --chunk_seconds or --batch_size"
@@ -207,13 +214,14 @@ def test_too_little_memory_suggests_shorter_chunks(separator, tmp_path, monkeypa
     in_pieces = Network(separator.network.separate, SMALL, Chunking(RATE // 2, RATE // 8))
     monkeypatch.setattr(separator, "network", in_pieces)
     assert separator(tmp_path / "a.wav").shape == (3, 5 * RATE)
+    assert set(fused) == {swave.fused_block_library(SMALL) is not None}
 
 
 def test_a_recording_beyond_the_memory_is_told():
     day = 24 * 3600 * SMALL.sample_rate
     with pytest.raises(UserError, match=r"found 86400000 s of audio .* expected at most about \d+ s with"):
-        inference.check_memory(1000 * day, SMALL)
-    inference.check_memory(60 * SMALL.sample_rate, SMALL)
+        inference.check_memory(1000 * day, SMALL, 1000)
+    inference.check_memory(60 * SMALL.sample_rate, SMALL, 1000)
 
 
 def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
