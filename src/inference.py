@@ -24,7 +24,8 @@ FUSED_BYTES_PER_FRAME_AND_UNIT = 9
 # With MindSpore's own operators, measured at H = 64 and 128, for each LSTM unit.
 BYTES_PER_FRAME_AND_UNIT = 720
 # The same for exporting, where the exported network and the checkpoint's run one after the other in one process:
-# 3.6 GB for 4 s and 11.4 GB for 16 s at N = H = 128, L = 8, R = 6.
+# 3.6 GB for 4 s and 11.4 GB for 16 s at N = H = 128, L = 8, R = 6. Measured again on 2026-11-30, with the operators of
+# src/kernels in the checkpoint's network, at N = H = 64: 1950 at R = 6, but 540 at R = 1.
 EXPORT_BYTES_PER_FRAME_AND_UNIT = 2500
 
 
