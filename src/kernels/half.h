@@ -38,7 +38,8 @@ struct Half {
 #if defined(__AMX_BF16__)
     constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
     constexpr long kTileData = 18;
-    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+    static const bool is_allowed = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+    return is_allowed;
 #else
     return true;
 #endif

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SOURCES = (
     "vectors.h",
     "workspace.h",
 )
+COMPILERS = ("g++", "c++", "clang++")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-pthread")
 SWITCH = "GDPRNN_KERNELS"  # "off": MindSpore's own operators instead
 CACHE = "GDPRNN_CACHE"  # where the library is kept, if not in .cache of the repository
@@ -32,16 +34,18 @@ CACHE = "GDPRNN_CACHE"  # where the library is kept, if not in .cache of the rep
 def find_library() -> Path | None:
     """Path of the library, or None where there is no compiler, the compiler fails, or the user wants none.
 
-    Without it everything works as well, with MindSpore's own operators, and slower.
+    Without it everything works as well, with MindSpore's own operators, and slower; one line tells why.
     """
     if os.environ.get(SWITCH, "").lower() == "off":
         return None
-    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
-    folder = Path(os.environ.get(CACHE) or ROOT / ".cache") / "kernels"
-    path = folder / f"gated_block-{_digest(compiler)}.so"
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    path = Path(os.environ.get(CACHE) or ROOT / ".cache") / "kernels" / f"gated_block-{_digest(compiler)}.so"
     if path.exists():
         return path
-    return _compile(compiler, path) if compiler else None
+    if compiler is None:
+        _tell(f"found no C++ compiler ({', '.join(COMPILERS)}): MindSpore's own operators are used, which are slower")
+        return None
+    return _compile(compiler, path)
 
 
 @functools.cache
@@ -75,13 +79,25 @@ def _processor() -> str:
 
 def _compile(compiler: str, path: Path) -> Path | None:
     """Written aside and renamed: several processes may do so at the same time."""
+    _tell("compiling the operators for this processor, once (about ten seconds)")
+    source = Path(__file__).with_name(SOURCES[0])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             aside = Path(folder) / path.name
-            source = Path(__file__).with_name(SOURCES[0])
-            subprocess.run([compiler, *FLAGS, "-o", aside, source], check=True, capture_output=True)
+            subprocess.run([compiler, *FLAGS, "-o", aside, source], check=True, capture_output=True, text=True)
             aside.replace(path)
-    except (OSError, subprocess.CalledProcessError):
+    except OSError as error:
+        _tell(f"{path}: cannot be written ({error.strerror}): MindSpore's own operators are used, which are slower")
+        return None
+    except subprocess.CalledProcessError as error:
+        reason = next(
+            (line for line in error.stderr.splitlines() if "error" in line), f"exit status {error.returncode}"
+        )
+        _tell(f"{compiler} cannot compile the operators ({reason}): MindSpore's own are used, which are slower")
         return None
     return path
+
+
+def _tell(line: str) -> None:
+    print(f"note: {line}", file=sys.stderr)

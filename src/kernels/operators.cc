@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <vector>
 
 #include "backward.h"
 #include "block.h"
@@ -30,6 +31,7 @@ Sizes SizesOf(const int64_t* input_shape, int64_t hidden, bool along) {
 
 template <typename Math>
 int RunForward(void** arrays, Shapes shapes, bool along, bool saves) {
+  if (!Math::IsAllowed()) return 1;
   const int results = 1 + Weights<float>::kCount;
   float* saved = saves ? static_cast<float*>(arrays[results + 1]) : nullptr;
   Forward<Math>(SizesOf<Math>(shapes[0], shapes[2][2], along), Weights<const float>::From(arrays + 1), saved,
@@ -40,6 +42,7 @@ int RunForward(void** arrays, Shapes shapes, bool along, bool saves) {
 
 template <typename Math>
 int RunGradient(void** arrays, Shapes shapes, bool along) {
+  if (!Math::IsAllowed()) return 1;
   const int results = 3 + Weights<float>::kCount;
   Backward<Math>(SizesOf<Math>(shapes[2], shapes[4][2], along), Weights<const float>::From(arrays + 3), num_threads)
       .Run(static_cast<const float*>(arrays[0]), static_cast<float*>(arrays[1]), static_cast<const float*>(arrays[2]),
@@ -71,7 +74,14 @@ int64_t SavedFloats(const int64_t* shape, int64_t hidden, bool along) {
   int name(int, void** arrays, int*, int64_t** shapes, const char**, void*, void*) { \
     return gdprnn::Guarded([&] { return gdprnn::call; });                            \
   }
+// MindSpore asks a function with this name for the result's shape where lengths are not known beforehand.
+#define GDPRNN_SHAPE(name)                                                               \
+  std::vector<int64_t> name##InferShape(int* num_axes, int64_t** shapes, const void*) { \
+    return std::vector<int64_t>(shapes[0], shapes[0] + num_axes[0]);                     \
+  }
 #define GDPRNN_OPERATORS(Math, suffix)                                                        \
+  GDPRNN_SHAPE(GatedBlockAlong##suffix)                                                       \
+  GDPRNN_SHAPE(GatedBlockAcross##suffix)                                                      \
   GDPRNN_OPERATOR(GatedBlockAlong##suffix, RunForward<gdprnn::Math>(arrays, shapes, true, false))     \
   GDPRNN_OPERATOR(GatedBlockAcross##suffix, RunForward<gdprnn::Math>(arrays, shapes, false, false))   \
   GDPRNN_OPERATOR(GatedBlockAlongTraining##suffix, RunForward<gdprnn::Math>(arrays, shapes, true, true))   \

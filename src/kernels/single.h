@@ -27,6 +27,8 @@ struct Single {
   static constexpr int kFeaturesOfElement = 1;
   static constexpr int kRightRows = kLanes;
 
+  static bool IsAllowed() { return true; }
+
   // What a thread needs before its first product.
   struct Thread {};
 

@@ -4,6 +4,9 @@
 
 #include <pthread.h>
 
+#include <cstdint>
+#include <future>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -17,8 +20,8 @@ struct Range {
 
 class Team {
  public:
-  explicit Team(int size) : size_(size) { pthread_barrier_init(&barrier_, nullptr, static_cast<unsigned>(size)); }
-  ~Team() { pthread_barrier_destroy(&barrier_); }
+  // At most so many members; fewer where the system gives no more threads.
+  explicit Team(int size) : size_(size) {}
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
@@ -27,10 +30,24 @@ class Team {
   // work(member) in every member, 0 to size - 1, at the same time.
   template <typename Work>
   void Run(const Work& work) {
+    std::promise<void> all_are_there;
+    const std::shared_future<void> begin = all_are_there.get_future().share();
     std::vector<std::thread> others;
-    for (int member = 1; member < size_; ++member) others.emplace_back(work, member);
+    try {
+      for (int member = 1; member < size_; ++member) {
+        others.emplace_back([&work, member, begin] {
+          begin.wait();
+          work(member);
+        });
+      }
+    } catch (const std::system_error&) {  // the others do its part
+    }
+    size_ = static_cast<int>(others.size()) + 1;
+    pthread_barrier_init(&barrier_, nullptr, static_cast<unsigned>(size_));
+    all_are_there.set_value();
     work(0);
     for (std::thread& other : others) other.join();
+    pthread_barrier_destroy(&barrier_);
   }
 
   // Waits until all members have come so far.

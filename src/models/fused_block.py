@@ -82,8 +82,6 @@ def _operators(path: Path, hidden_size: int, along: bool, half: bool) -> tuple[o
     suffix = "Half" if half else ""
 
     def saved_shape(shape: Sequence[int], *_weights: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
-        if min(shape) < 0:
-            return shape, [-1]
         sizes = (ctypes.c_int64 * len(shape))(*shape)
         return shape, [load_library(path).CountSaved(sizes, hidden_size, along, half)]
 
@@ -95,23 +93,25 @@ def _operators(path: Path, hidden_size: int, along: bool, half: bool) -> tuple[o
     def keeping_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         return gradient(dout[0], out[1], x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
 
-    keeping = _custom(path, f"{name}Training{suffix}", saved_shape, 1 + NUM_WEIGHTS, 2, keeping_bprop)
+    keeping = _custom(path, f"{name}Training{suffix}", saved_shape, 1 + NUM_WEIGHTS, 2, bprop=keeping_bprop)
 
     def recomputing_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         x = ops.depend(x, dout)  # or the graph does this right after the forward pass, and all of it is kept
         saved = keeping(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)[1]
         return gradient(dout, saved, x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
 
-    recomputing = _custom(path, name + suffix, lambda shape, *_weights: shape, 1 + NUM_WEIGHTS, 1, recomputing_bprop)
+    # No function for the shapes: the library has one, which MindSpore can ask while a graph of any length runs.
+    recomputing = _custom(path, name + suffix, None, 1 + NUM_WEIGHTS, 1, bprop=recomputing_bprop)
     return keeping, recomputing
 
 
 def _custom(
     path: Path,
     name: str,
-    shapes: Callable[..., Any],
+    shapes: Callable[..., Any] | None,
     num_inputs: int,
     num_outputs: int,
+    *,
     bprop: Callable[..., Any] | None = None,
 ) -> ops.Custom:
     registration = CustomRegOp(name)
