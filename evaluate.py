@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.command_line import OptionParser, run
-from src.config import CHUNK_SECONDS, OVERLAP_SECONDS
+from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, PRECISIONS
 from src.data.names import find_records
 from src.runtime import prepare_environment, start
 
@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("runs/evaluate"), help="folder (%(default)s)")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a report with examples to this folder")
+    parser.add_argument(
+        "--amp", choices=PRECISIONS, default="none", help="precision of the network's products (%(default)s)"
+    )
     parser.add_argument("--device_target", "--device", default="CPU", help="CPU, Ascend or GPU (%(default)s)")
     parser.add_argument("--device_id", type=int, default=0)
     options = parser.parse_args(argv)
@@ -63,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         compare_whole=options.compare_whole,
         report_dir=options.report,
         device_target=options.device_target,
+        amp=options.amp,
     )
     print(format_summary(evaluate(request)))
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.command_line import OptionParser, run
-from src.config import CHUNK_SECONDS, OVERLAP_SECONDS
+from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, PRECISIONS
 from src.runtime import prepare_environment, stop_when_terminated
 
 
@@ -43,6 +43,9 @@ def make_parser() -> OptionParser:
         help=f"what neighbouring chunks share at least ({OVERLAP_SECONDS}, or a quarter of shorter chunks)",
     )
     parser.add_argument("--batch_size", type=int, default=1, help="chunks separated at once (%(default)s)")
+    parser.add_argument(
+        "--amp", choices=PRECISIONS, default="none", help="precision of the network's products (%(default)s)"
+    )
     parser.add_argument("--device_target", "--device", default="CPU", help="CPU, Ascend or GPU (%(default)s)")
     parser.add_argument("--device_id", type=int, default=0)
     return parser
@@ -68,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         chunk_seconds=options.chunk_seconds,
         overlap_seconds=options.overlap_seconds,
         batch_size=options.batch_size,
+        amp=options.amp,
     )
 
 

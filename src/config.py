@@ -20,6 +20,8 @@ T = TypeVar("T")
 # Of inference, for every program and exported network alike: how a long recording is cut, in seconds.
 CHUNK_SECONDS = 16.0
 OVERLAP_SECONDS = 4.0
+# And what the network's products are rounded to; none: not at all.
+PRECISIONS = ("none", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ class TrainingConfig:
     plateau_epochs: int = 3  # … after so many epochs without a better validation score
     clip_norm: float = 5.0  # largest global norm of the gradient
     average_decay: float = 0.0  # of the weights' moving average, e.g. 0.999 an update; 0: no average is kept
-    amp: str = "none"  # none | bfloat16 | float16: precision of the network's matrix products
+    # none | bfloat16 | float16: precision of the network's matrix products. A CPU never takes float16, and bfloat16
+    # only with avx512_bf16 or AMX, with the compiled operators, and where N and H are multiples of 32.
+    amp: str = "none"
     recompute: bool = False  # blocks' activations are computed again for the gradient, not kept: less memory
     initial_values: str = "random"  # random | mask: begin with the mixture itself, see src/models/initial.py
     block_weights: tuple[float, ...] = ()  # one per pair; (): j/R for pair j, as in the paper

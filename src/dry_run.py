@@ -13,7 +13,8 @@ from src.data.data import Batch
 from src.errors import UserError
 from src.health import Health
 from src.models.costs import multiply_adds, num_parameters, training_bytes
-from src.runtime import free_memory_bytes, seed_everything
+from src.models.fused_block import fused_block_library
+from src.runtime import free_memory_bytes, seed_everything, usable_cores
 from src.stepper import Stepper
 
 NOISE_RMS = 0.05  # about the level of speech
@@ -30,9 +31,10 @@ def dry_run(config: Config) -> None:
     print(f"parameters: {num_parameters(model):,}")
     forward = multiply_adds(model, num_samples)
     print(f"multiply-adds: {forward:,} to separate {config.data.segment_seconds:g} s")
-    size, batch = config.data.segment_seconds, settings.batch_size
-    needed = training_bytes(model, batch, num_samples, recompute=settings.recompute, optimizer=settings.optimizer)
-    print(f"memory: about {needed / 1e9:.1f} GB for updates of {batch} examples of {size:g} s on a CPU")
+    fused = fused_block_library(model) is not None
+    needed = training_bytes(model, settings, num_samples, fused=fused, num_cores=usable_cores())
+    examples = f"{settings.batch_size} examples of {config.data.segment_seconds:g} s"
+    print(f"memory: about {needed / 1e9:.1f} GB for updates of {examples} on a CPU")
     _check_memory(needed)
 
     seed_everything(settings.seed)

@@ -49,6 +49,7 @@ class Request:
         compare_whole: longer utterances are separated whole too, and both are told.
         report_dir: where a report with examples is written; None: nowhere.
         device_target: on which the network runs: results of another one are not gone on with.
+        amp: none, or bfloat16 for the network's products: the same.
     """
 
     model_path: Path
@@ -60,6 +61,7 @@ class Request:
     compare_whole: bool = False
     report_dir: Path | None = None
     device_target: str = "CPU"
+    amp: str = "none"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def evaluate(request: Request) -> dict[str, Any]:
     """
     if request.batch_size < 1:
         raise UserError(f"batch_size: found {request.batch_size}, expected at least 1")
-    network, model = load_separate(request.model_path)
+    network, model = load_separate(request.model_path, request.amp)
     records = RecordFile(request.data_path)
     check_fit(records.index, request.data_path, model)
     rate = records.index.sample_rate
@@ -119,6 +121,7 @@ def evaluate(request: Request) -> dict[str, Any]:
         summary = {
             "model_path": str(request.model_path),
             "data_path": str(request.data_path),
+            "amp": request.amp,
             **summarize(records.index, results, chunking, request.compare_whole),
         }
         rows = [to_row(records.index, result) for result in results]
@@ -149,6 +152,7 @@ def make_key(request: Request, index: RecordIndex, chunking: Chunking) -> Key:
         "overlap_samples": chunking.overlap_samples,
         "compare_whole": request.compare_whole,
         "device_target": request.device_target,
+        "amp": request.amp,
         "pesq": pesq_is_installed(),
         "code": code_version(),
     }

@@ -105,7 +105,8 @@ def export(request: Request, say: Say) -> Description:
         raise UserError(f"{request.path}: found a folder, expected the name of a file")
     source = _load(request)
     model, num_samples = source.model, source.chunking.chunk_samples
-    check_memory(request.batch_size * num_samples, model, "--seconds", EXPORT_BYTES_PER_FRAME_AND_UNIT)
+    frame_bytes = EXPORT_BYTES_PER_FRAME_AND_UNIT * model.hidden_size
+    check_memory(request.batch_size * num_samples, model, frame_bytes, "--seconds")
     make_folder(request.path.parent)
     say(f"{request.ckpt_path}: {source.weights} weights, {model.num_speakers} speakers, {model.sample_rate} Hz")
     with hidden_folder(request.path.parent, ".exporting-") as folder, _mindspore_files_in(folder):

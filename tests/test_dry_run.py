@@ -50,6 +50,27 @@ def test_the_papers_size_is_told(no_update, capsys):
     assert "parameters: 7,558,913\n" in capsys.readouterr().out
 
 
+def told_gigabytes(capsys, *options):
+    train.main(["--config", str(ROOT / "configs" / "gdprnn_2spk_8k.yaml"), "--dry_run", *options])
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("memory: about "))
+    return float(line.split()[2])
+
+
+def test_the_memory_told_is_that_of_the_operators_that_run(no_update, capsys, monkeypatch):
+    no_update(-1.0)
+    told = {}
+    for library in (None, Path("library.so")):
+        monkeypatch.setattr(dry_run, "fused_block_library", lambda _, library=library: library)
+        told[library] = told_gigabytes(capsys)
+    assert told[Path("library.so")] < 0.6 * told[None]
+
+
+@pytest.mark.usefixtures("bfloat16_runs")
+def test_the_memory_told_is_that_of_the_precision(no_update, capsys):
+    no_update(-1.0)
+    assert told_gigabytes(capsys, "--amp", "bfloat16") < 0.7 * told_gigabytes(capsys)
+
+
 @pytest.mark.parametrize(("loss", "norm"), [(float("nan"), 1.0), (1.0, float("inf"))])
 def test_a_loss_or_gradient_that_is_not_finite_is_an_error(no_update, loss, norm):
     no_update(loss, norm)
@@ -63,6 +84,6 @@ def test_too_little_memory_is_told_before_anything_is_built(monkeypatch):
         train.main(["--config", str(ROOT / "configs" / "gdprnn_2spk_8k.yaml"), "--dry_run"])
 
 
-def test_half_precision_on_a_cpu_is_refused_in_one_line(monkeypatch):
-    with pytest.raises(UserError, match=r"training\.amp: found bfloat16 on a CPU, expected none"):
-        train.main([*SMALL, "--amp", "bfloat16"])
+def test_a_precision_that_the_processor_does_not_have_is_refused_in_one_line():
+    with pytest.raises(UserError, match=r"^amp: found float16 on a CPU, expected bfloat16 or none$"):
+        train.main([*SMALL, "--amp", "float16"])

@@ -1,6 +1,7 @@
 """The evaluation of known answers through stand-in networks, its stops and its complaints; a real one at the end."""
 
 import csv
+import dataclasses
 import functools
 import json
 import os
@@ -226,7 +227,7 @@ def evaluate_with(data_dir, tmp_path, monkeypatch):
     (tmp_path / "a.ckpt").write_text("weights")
 
     def evaluate_(network, **options):
-        monkeypatch.setattr(evaluation, "load_separate", lambda _path: (network, FITTING))
+        monkeypatch.setattr(evaluation, "load_separate", lambda _path, _amp: (network, FITTING))
         request = Request(tmp_path / "a.ckpt", data_dir / "test.mindrecord", tmp_path / "out", **{**OPTIONS, **options})
         evaluation.evaluate(request)
         return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -289,6 +290,7 @@ def test_a_batch_that_was_half_done_is_separated_again_and_scored_once(evaluate_
         {"overlap_seconds": 0.1},
         {"compare_whole": False},
         {"device_target": "Ascend"},
+        {"amp": "bfloat16"},
     ],
     ids=str,
 )
@@ -416,6 +418,19 @@ def test_by_default_chunks_are_those_of_every_program(monkeypatch, tmp_path, dat
     evaluate.main(["--model_path", "a.ckpt", "--data-dir", str(data_dir)])
     assert requests == [Request(Path("a.ckpt"), data_dir / "test.mindrecord", Path("runs/evaluate"))]
     assert (requests[0].chunk_seconds, requests[0].overlap_seconds) == (CHUNK_SECONDS, None)
+    evaluate.main(["--model_path", "a.ckpt", "--data-dir", str(data_dir), "--amp", "bfloat16"])
+    assert (requests[0].amp, requests[1].amp) == ("none", "bfloat16")
+
+
+@pytest.mark.usefixtures("bfloat16_runs")
+def test_an_evaluation_in_bfloat16_says_so_and_scores_nearly_the_same(tmp_path, data_dir):
+    model_path = save_network(tmp_path / "tiles.ckpt", dataclasses.replace(SMALL, hidden_size=32))
+    none, half = (
+        evaluation.evaluate(Request(model_path, data_dir / "test.mindrecord", tmp_path / amp, batch_size=3, amp=amp))
+        for amp in ("none", "bfloat16")
+    )
+    assert (none["amp"], half["amp"]) == ("none", "bfloat16")
+    assert none["si_snri_db"] != half["si_snri_db"] == pytest.approx(none["si_snri_db"], abs=0.5)
 
 
 # mistakes

@@ -53,6 +53,14 @@ def test_the_defaults_are_those_of_the_configuration():
     assert (options.batch_size, options.format, options.residual, options.device_target) == (1, "wav", False, "CPU")
 
 
+def test_options_reach_the_separation(monkeypatch):
+    given = []
+    monkeypatch.setattr("src.separation.separate_files", lambda *_, **settings: given.append(settings))
+    for options in ((), ("--amp", "bfloat16")):
+        separate.main(["a.wav", "--model_path", "x", "--output-dir", "y", *options])
+    assert [settings["amp"] for settings in given] == ["none", "bfloat16"]
+
+
 @pytest.mark.parametrize("option", ["--device", "--device_target", "--device-target"])
 def test_the_device_has_two_names(option):
     parser = separate.make_parser()

@@ -1,5 +1,6 @@
 """`Separator` with a small network: files and arrays, the plain network, the example of the documentation."""
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from src.audio import read_audio, resample
 from src.config import Config, ModelConfig
 from src.errors import UserError
 from src.inference import load_separate
+from src.models import swave
 from src.models.swave import Swave
 from src.recordings.passes import Network
 from src.separation import Separator
@@ -93,6 +95,38 @@ def test_files_hold_the_same_tracks_rounded(in_chunks, tmp_path, extension, step
     np.testing.assert_allclose(written.sum(axis=0), read_audio(tmp_path / "a.wav")[0][0], rtol=0, atol=2 * step)
 
 
+FOR_TILES = ModelConfig(num_filters=32, kernel_size=8, hidden_size=32, num_pairs=1, chunk_frames=16)
+
+
+def save_network(path: Path, model: ModelConfig) -> Path:
+    checkpoint.save(path, Swave(model).get_parameters(), Config(model=model), {})
+    return path
+
+
+@pytest.mark.usefixtures("bfloat16_runs")
+def test_tracks_in_bfloat16_are_near_those_in_float32(tmp_path):
+    path = save_network(tmp_path / "tiles.ckpt", FOR_TILES)
+    mixture = noise(3000)
+    expected = Separator(path)(mixture, RATE)
+    difference = np.abs(Separator(path, amp="bfloat16")(mixture, RATE) - expected).max() / np.abs(expected).max()
+    assert 0 < difference < 0.02
+
+
+@pytest.mark.usefixtures("bfloat16_runs")
+@pytest.mark.parametrize("sizes", [{"hidden_size": 16}, {"num_filters": 40}])
+def test_sizes_that_bfloat16_does_not_take_are_told(tmp_path, sizes):
+    path = save_network(tmp_path / "small.ckpt", dataclasses.replace(FOR_TILES, **sizes))
+    with pytest.raises(UserError, match=r"found N = \d+, H = \d+, expected multiples of 32 for bfloat16"):
+        Separator(path, amp="bfloat16")
+
+
+def test_bfloat16_without_the_compiled_operators_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(swave, "fused_block_library", lambda _: None)
+    path = save_network(tmp_path / "tiles.ckpt", FOR_TILES)
+    with pytest.raises(UserError, match=r"amp: found bfloat16 on a CPU without the compiled operators, expected none"):
+        Separator(path, amp="bfloat16")
+
+
 def test_an_array_is_never_changed(separator):
     for samples in (noise(500), np.asfortranarray(noise(2, 500)), noise(1000)[::2]):
         before = samples.copy()
@@ -140,6 +174,7 @@ def test_inputs_that_cannot_be_used(separator, samples, rate, message):
         ({"overlap_seconds": 9.0}, "overlap_seconds: found 9.0, expected at most half of chunk_seconds, 8"),
         ({"batch_size": 0}, "batch_size: found 0, expected a whole number, at least 1"),
         ({"device": "TPU"}, "device_target: found 'TPU', expected one of CPU, Ascend, GPU"),
+        ({"amp": "float16"}, "amp: found 'float16', expected one of none, bfloat16"),
     ],
 )
 def test_settings_that_cannot_be(model_path, settings, message):
@@ -159,9 +194,16 @@ def test_a_checkpoint_of_another_kind(tmp_path):
         Separator(path)
 
 
+def test_a_frame_takes_less_with_the_compiled_operators():
+    model = ModelConfig()
+    assert 5 * inference.bytes_per_frame(model, is_fused=True) < inference.bytes_per_frame(model, is_fused=False)
+
+
 def test_too_little_memory_suggests_shorter_chunks(separator, tmp_path, monkeypatch):
     soundfile.write(tmp_path / "a.wav", noise(5 * RATE), RATE)
-    monkeypatch.setattr(inference, "free_memory_bytes", lambda: 10_000_000)
+    fused = []
+    monkeypatch.setattr(inference, "bytes_per_frame", lambda _, is_fused: fused.append(is_fused) or 1000)
+    monkeypatch.setattr(inference, "free_memory_bytes", lambda: 4_500_000)  # 5 s have 10,000 frames
     message = (
         r"a\.wav: found 5 s of audio to separate at once, expected at most about 2 s "
         r"with 0\.0 GB of memory free: choose smaller --chunk_seconds or --batch_size"
@@ -172,13 +214,14 @@ def test_too_little_memory_suggests_shorter_chunks(separator, tmp_path, monkeypa
     in_pieces = Network(separator.network.separate, SMALL, Chunking(RATE // 2, RATE // 8))
     monkeypatch.setattr(separator, "network", in_pieces)
     assert separator(tmp_path / "a.wav").shape == (3, 5 * RATE)
+    assert set(fused) == {swave.fused_block_library(SMALL) is not None}
 
 
 def test_a_recording_beyond_the_memory_is_told():
     day = 24 * 3600 * SMALL.sample_rate
     with pytest.raises(UserError, match=r"found 86400000 s of audio .* expected at most about \d+ s with"):
-        inference.check_memory(1000 * day, SMALL)
-    inference.check_memory(60 * SMALL.sample_rate, SMALL)
+        inference.check_memory(1000 * day, SMALL, 1000)
+    inference.check_memory(60 * SMALL.sample_rate, SMALL, 1000)
 
 
 def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):

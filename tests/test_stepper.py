@@ -1,12 +1,15 @@
 """What a configuration makes of the update; the update itself is test_trainonestep's matter."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from src.config import Config, ModelConfig, TrainingConfig
 from src.errors import UserError
+from src.kernels.library import find_library
+from src.models import fused_block, swave
 from src.runtime import seed_everything, start
 from src.stepper import Stepper
 
@@ -19,9 +22,9 @@ def graph_mode():
     start("CPU")
 
 
-def make(**settings):
+def make(model=MODEL, **settings):
     seed_everything(0)
-    stepper = Stepper(Config(MODEL, training=TrainingConfig(**settings)))
+    stepper = Stepper(Config(model, training=TrainingConfig(**settings)))
     stepper.set_averages()
     stepper.begin_training()
     return stepper
@@ -88,10 +91,41 @@ def test_the_state_is_everything_once():
     assert {"adam.beta1_power", "adam.beta2_power"} <= set(names)
 
 
-@pytest.mark.parametrize("amp", ["float16", "bfloat16"])
-def test_half_precision_on_a_cpu_is_refused(amp):
-    with pytest.raises(UserError, match=rf"training\.amp: found {amp} on a CPU, expected none"):
-        make(amp=amp)
+def test_float16_on_a_cpu_is_refused():
+    with pytest.raises(UserError, match="amp: found float16 on a CPU, expected bfloat16 or none"):
+        make(amp="float16")
+
+
+def test_bfloat16_without_the_compiled_operators_is_refused(monkeypatch):
+    monkeypatch.setattr(swave, "fused_block_library", lambda _: None)
+    with pytest.raises(UserError, match="amp: found bfloat16 on a CPU without the compiled operators, expected none"):
+        make(amp="bfloat16")
+
+
+@pytest.mark.skipif(find_library() is None, reason="found no compiled operators")
+def test_bfloat16_on_a_processor_without_it_is_refused(monkeypatch):
+    stepper = make()
+    monkeypatch.setattr(fused_block, "load_library", lambda _: SimpleNamespace(HalfMultiple=lambda: 0))
+    with pytest.raises(UserError, match=r"found a processor without products in bfloat16 .* expected float32"):
+        stepper.network.compute_in("bfloat16")
+
+
+@pytest.mark.usefixtures("bfloat16_runs")
+def test_bfloat16_for_sizes_that_do_not_fill_its_tiles_is_refused():
+    with pytest.raises(UserError, match="found N = 32, H = 4, expected multiples of 32 for bfloat16"):
+        make(amp="bfloat16")
+
+
+@pytest.mark.usefixtures("bfloat16_runs")
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_step_in_bfloat16_is_near_one_in_float32(recompute):
+    model = dataclasses.replace(MODEL, hidden_size=32)
+    found, expected = (
+        steps(make(model, amp=amp, recompute=recompute), [noise(0, 2)])[0][0] for amp in ("bfloat16", "none")
+    )
+    loss_db, gradient_norm = np.abs(found - expected)
+    assert 0 < loss_db < 0.1
+    assert 0 < gradient_norm < 0.05 * expected[1]
 
 
 def test_the_weights_of_the_loss_are_those_of_the_configuration(plain):

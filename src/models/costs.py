@@ -5,9 +5,10 @@ S chunks, H LSTM units of a direction, R pairs of MulCat blocks. W = N / L are t
 P = S * K the frames of an example in all chunks, about 2 F.
 """
 
+import math
 from dataclasses import dataclass
 
-from src.config import ModelConfig
+from src.config import ModelConfig, TrainingConfig
 
 DIRECTIONS = 2  # of an LSTM
 GATES = 4  # of an LSTM unit: input, forget, cell, output
@@ -15,19 +16,29 @@ BIASES = 2  # of a gate, one beside each matrix, as in src/models/lstm.py
 LSTMS = 2  # of a MulCat block: values and gates
 BLOCKS = 2  # of a pair: along the chunks and across them
 
-# Peak resident memory of two training steps, fitted by least squares of the relative error to the 34 points of
-# tests/models/memory_measured.csv: AMD EPYC, 2 cores, MindSpore 2.10, 2026-11-23. Largest error at a point 11 %
-# (7 % with recomputation), though the form was chosen with all points in sight.
-BASE_BYTES = 600_000_000  # of the process
 # Counted, not fitted: weight, gradient, clipped gradient, Adam's two moments, copy in the LSTM's order, in float32.
 WEIGHT_BYTES = 6 * 4
-MUON_WEIGHT_BYTES = 115  # more with Muon, from two pairs of points that differ in nothing else: 108 and 121
+MUON_WEIGHT_BYTES = 115  # more with Muon, from three pairs of points that differ in nothing else: 108, 121 and 114
+
+# Peak resident memory of two training steps with the operators of src/kernels: what they keep, their workspace and the
+# weights are counted, the rest is fitted by least squares of the relative error to 28 of the 30 points of
+# tests/models/memory_measured.csv with fused = 1: Intel Xeon with AMX, 2 cores, 24 GB, MindSpore 2.10, 2026-11-30.
+# Largest error at a point 7 %, of the two left out 2 %.
+FUSED_BASE_BYTES = 636_000_000  # of the process
+FUSED_PAIR_BYTES = 6_000_000  # the graph of a pair of blocks, with what compiling it takes
+FUSED_CHANNEL_BYTES = 26  # a frame of the batch's B * P, pair and channel <N>: what stands between the blocks
+LANES = 32  # sequences side by side with AVX-512; fewer elsewhere, so fewer of them zeros
+FLOAT_ROWS = 12  # to whose multiples features are filled up in float32
+
+# The same with MindSpore's own operators instead: the 34 points with fused = 0, AMD EPYC, 2 cores, MindSpore 2.10,
+# 2026-11-23. Largest error at a point 11 % (7 % with recomputation), though the form was chosen with all in sight.
+BASE_BYTES = 600_000_000  # of the process
 FIRST_FRAMES = 8192  # of a batch, measured to take more each than those after them, why is not known; best of four
 
 
 @dataclass(frozen=True)
 class MemoryFit:
-    """Bytes, by what they grow with. A frame is one of a batch's B * P."""
+    """Bytes of MindSpore's operators, by what they grow with. A frame is one of a batch's B * P."""
 
     pair: int  # the graph of a pair of blocks, with what compiling it takes
     unit: int  # a frame, pair and unit <H>
@@ -80,20 +91,73 @@ def multiply_adds(model: ModelConfig, num_samples: int, *, training: bool = Fals
 
 
 def training_bytes(
-    model: ModelConfig, training_batch: int, num_samples: int, *, recompute: bool = False, optimizer: str = "adam"
+    model: ModelConfig, settings: TrainingConfig, num_samples: int, *, fused: bool, num_cores: int
 ) -> int:
     """Estimate of the peak resident memory, in bytes, of a process that trains on a CPU with MindSpore 2.10.
 
-    For batches of `training_batch` examples of `num_samples` samples. `recompute`: every MulCat block is computed
-    anew in the backward pass (`nn.Cell.recompute`) instead of being kept. `optimizer`: as in `TrainingConfig`.
+    Args:
+        model: the network.
+        settings: batch size, optimizer, precision and recomputation count.
+        num_samples: T of an example.
+        fused: with the operators of src/kernels, not MindSpore's own.
+        num_cores: that share the work.
 
-    Measured for N 16 to 256, H 16 to 256, R 1 to 6, 1 to 4 s at 8 kHz, batches of 1 to 4, up to 9 GB; elsewhere
-    the same lines are drawn on. The steps alone: the data and the validation after an epoch come on top. Eight
-    pieces of 4 s, as `src.training` validates, took 0.5 to 1.2 GB more at N = H = 128, R = 1 and 6.
+    The steps alone: the data and the validation after an epoch come on top. Measured for N 16 to 256, H 16 to 256,
+    R 1 to 6, 1 to 4 s at 8 kHz and batches of 1 to 4, up to 3.9 GB (9 GB with MindSpore's operators); elsewhere the
+    same lines are drawn on.
     """
-    fit = RECOMPUTED if recompute else STORED
-    frames = training_batch * padded_frames(model, num_samples)
-    weight = WEIGHT_BYTES + (MUON_WEIGHT_BYTES if optimizer == "muon" else 0)
+    if not fused:
+        return _bytes_of_mindspores_operators(model, settings, num_samples)
+    frames = settings.batch_size * padded_frames(model, num_samples)
+    chunk = model.resolved_chunk_frames
+    chunks = padded_frames(model, num_samples) // chunk
+    ways = ((chunk, chunks * settings.batch_size), (chunks, chunk * settings.batch_size))  # along and across
+    saved = [saved_bytes(model, steps, sequences, settings.amp) for steps, sequences in ways]
+    kept = max(saved) if settings.recompute else model.num_pairs * sum(saved)
+    workspace = max(_workspace_bytes(model, steps, sequences, num_cores) for steps, sequences in ways)
+    weight = WEIGHT_BYTES + (MUON_WEIGHT_BYTES if settings.optimizer == "muon" else 0)
+    pairs = model.num_pairs * (FUSED_PAIR_BYTES + frames * model.num_filters * FUSED_CHANNEL_BYTES)
+    return FUSED_BASE_BYTES + weight * num_parameters(model) + pairs + kept + workspace
+
+
+def saved_bytes(model: ModelConfig, num_steps: int, num_sequences: int, amp: str = "none") -> int:
+    """What a block keeps for its gradient, as `Saved` of src/kernels/block.h has it.
+
+    For every step of every LANES sequences, as floats or pairs of bfloat16: gates and cells of two LSTMs in two
+    directions, their hidden states and their projections.
+    """
+    channels, hidden = model.num_filters, model.hidden_size
+
+    def numbers(features: int) -> int:
+        return features // 2 if amp == "bfloat16" else _filled_up(features, FLOAT_ROWS)
+
+    streams = LSTMS * DIRECTIONS * (numbers(GATES * hidden) + numbers(hidden))
+    lstms = LSTMS * (numbers(DIRECTIONS * hidden) + numbers(channels))
+    return num_steps * _filled_up(num_sequences, LANES) * 4 * (streams + lstms)
+
+
+def _workspace_bytes(model: ModelConfig, num_steps: int, num_sequences: int, num_cores: int) -> int:
+    """Of src/kernels/backward.h, but for some zeros that fill up: the groups of LANES sequences that are at work, and
+    the sums of a block's gradients, one set a core.
+
+    A step of a group has 6 arrays of N (the input, and its gradient in five parts) and 4 of 2H (hidden states and their
+    gradients, of two LSTMs).
+    """
+    streams = LSTMS * DIRECTIONS
+    groups = min(num_cores // math.gcd(streams, num_cores), _filled_up(num_sequences, LANES) // LANES)
+    numbers = 6 * model.num_filters + 4 * DIRECTIONS * model.hidden_size
+    block_weights = num_parameters(model) // (BLOCKS * model.num_pairs)
+    return 4 * (groups * num_steps * LANES * numbers + num_cores * block_weights)
+
+
+def _filled_up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
+
+def _bytes_of_mindspores_operators(model: ModelConfig, settings: TrainingConfig, num_samples: int) -> int:
+    fit = RECOMPUTED if settings.recompute else STORED
+    frames = settings.batch_size * padded_frames(model, num_samples)
+    weight = WEIGHT_BYTES + (MUON_WEIGHT_BYTES if settings.optimizer == "muon" else 0)
     per_frame = fit.unit * model.hidden_size + fit.channel * model.num_filters
     first = fit.first_unit * model.hidden_size * min(frames, FIRST_FRAMES)
     pairs = model.num_pairs * (fit.pair + frames * per_frame + first)

@@ -96,6 +96,7 @@ def _operators(path: Path, hidden_size: int, along: bool, half: bool) -> tuple[o
     keeping = _custom(path, f"{name}Training{suffix}", saved_shape, 1 + NUM_WEIGHTS, 2, bprop=keeping_bprop)
 
     def recomputing_bprop(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, out, dout):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+        x = ops.depend(x, dout)  # or the graph does this right after the forward pass, and all of it is kept
         saved = keeping(x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)[1]
         return gradient(dout, saved, x, w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13)
 

@@ -1,9 +1,10 @@
 """One point of memory_measured.csv: two training steps in this process, then its peak memory.
 
-    python -m tests.models.measure_memory 64 8 64 1 2 1.0 1 adam 0
+    python -m tests.models.measure_memory 64 8 64 1 2 1.0 1 adam 0 none
 
-Arguments are the columns of the table but the last: N, L, H, R, C, seconds, batch, optimizer, recompute (0 or 1).
-Prints the peak resident memory in MB (10^6 bytes) and the seconds of the second step.
+Arguments are the columns of the table but the last two: N, L, H, R, C, seconds, batch, optimizer, recompute (0 or 1)
+and amp. Prints the peak resident memory in MB (10^6 bytes) and the seconds of the second step. With GDPRNN_KERNELS=off
+it is that of MindSpore's own operators.
 """
 
 import sys
@@ -16,15 +17,16 @@ from src.runtime import prepare_environment, start
 
 def main(argv: list[str]) -> None:
     filters, kernel, hidden, pairs, speakers = (int(word) for word in argv[:5])
-    seconds, batch, optimizer, recompute = float(argv[5]), int(argv[6]), argv[7], argv[8] == "1"
-    model = ModelConfig(speakers, filters, kernel, hidden, pairs, segment_seconds=seconds)
+    model = ModelConfig(speakers, filters, kernel, hidden, pairs, segment_seconds=float(argv[5]))
+    batch, optimizer, recompute, amp = int(argv[6]), argv[7], argv[8] == "1", argv[9]
+    settings = TrainingConfig(optimizer=optimizer, recompute=recompute, batch_size=batch, amp=amp)
     prepare_environment()
     start()
-    step_seconds = train_two_steps(model, batch, optimizer, recompute)
+    step_seconds = train_two_steps(model, settings)
     print(f"{peak_megabytes():.0f} {step_seconds:.2f}")
 
 
-def train_two_steps(model: ModelConfig, batch: int, optimizer: str, recompute: bool) -> float:
+def train_two_steps(model: ModelConfig, settings: TrainingConfig) -> float:
     """Seconds of the second step; the first one compiles."""
     import numpy as np
 
@@ -33,11 +35,10 @@ def train_two_steps(model: ModelConfig, batch: int, optimizer: str, recompute: b
     from src.stepper import Stepper
 
     seed_everything(0)
-    settings = TrainingConfig(optimizer=optimizer, recompute=recompute, batch_size=batch)
     stepper = Stepper(Config(model, training=settings))
     stepper.begin_training()
     rng = np.random.default_rng(0)
-    num_samples = int(model.sample_rate * model.segment_seconds)
+    batch, num_samples = settings.batch_size, int(model.sample_rate * model.segment_seconds)
     sources = rng.standard_normal((batch, model.num_speakers, num_samples)).astype(np.float32)
     examples = (sources.sum(1), sources, np.full(batch, num_samples, np.int32))
     for _ in range(2):
