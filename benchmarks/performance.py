@@ -28,6 +28,7 @@ from benchmarks.performance_tables import Group, block_table, product_table, tab
 from benchmarks.performance_worker import result_path, weights_path
 from benchmarks.sizes import MEASURED, SIZES, Size, products
 from src.command_line import OptionParser, run
+from src.config import TrainingConfig
 from src.errors import UserError
 from src.inference import BYTES_PER_FRAME_AND_UNIT
 from src.models.costs import padded_frames, training_bytes
@@ -55,7 +56,7 @@ WARM_UP = 2  # rounds, of which the first one is each process's start
 BLOCK_ROUNDS = 15
 MOST_IDLE = 0.05  # of a core
 BASE_BYTES = 1.0e9  # of a process, at most
-TORCH_SHARE = 0.7  # of what our estimate says; measured was 0.5
+TORCH_SHARE = 0.7  # of what our estimate for MindSpore's operators says; measured was 0.5
 MEMORY_SHARE = 0.9  # of the free memory that contenders may fill
 
 
@@ -76,9 +77,12 @@ class Report:
 def needed_bytes(size: Size, part: str, kind: str) -> float:
     """A careful estimate of what a contender takes at its peak."""
     if part == "training":
-        recompute = "recompute" in kind
-        bytes_ = training_bytes(size.model, 1, size.num_samples, recompute=recompute)
-        return TORCH_SHARE * bytes_ if kind.startswith(TORCH) else bytes_
+        is_torch = kind.startswith(TORCH)
+        amp = "bfloat16" if kind.endswith("bfloat16") and not is_torch else "none"
+        settings = TrainingConfig(batch_size=1, recompute="recompute" in kind, amp=amp)
+        fused = not is_torch and kind != OFF
+        bytes_ = training_bytes(size.model, settings, size.num_samples, fused=fused, num_cores=usable_cores())
+        return TORCH_SHARE * bytes_ if is_torch else bytes_
     frames = padded_frames(size.model, size.num_samples) // 2
     return BASE_BYTES + frames * size.model.hidden_size * BYTES_PER_FRAME_AND_UNIT
 

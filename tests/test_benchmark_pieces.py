@@ -168,9 +168,11 @@ def test_every_group_has_the_baseline():
     assert performance.plan_groups({"PyTorch": 6}, 1) == [["PyTorch"]]
 
 
-def test_recompute_needs_less():
-    needs = [performance.needed_bytes(PAPER, "training", kind) for kind in ("ours, recompute", "PyTorch", "ours")]
-    assert needs == sorted(needs)
+def test_recompute_bfloat16_and_the_compiled_operators_need_less():
+    kinds = ("ours, recompute, bfloat16", "ours, recompute", "ours, bfloat16", "ours", performance.OFF)
+    needs = [performance.needed_bytes(PAPER, "training", kind) for kind in kinds]
+    assert needs == sorted(set(needs))
+    assert performance.needed_bytes(PAPER, "training", "PyTorch") < needs[-1]
 
 
 def test_pytorch_is_always_a_contender():
