@@ -36,7 +36,9 @@ def interrupts_held_back() -> Iterator[None]:
     """Ctrl-C acts only at the end of the block, and never in the processes that are started in it.
 
     The signals are blocked, which those processes inherit. Handlers note what comes all the same: through a
-    thread of a library that does not block them, or because the block's code let them through again.
+    thread of a library that does not block them, or because the block's code let them through again. What Python does
+    on SIGTERM is put in place again at the end, because MindData has a handler of its own for it, after which nothing
+    but SIGKILL would end the program.
     """
     if threading.current_thread() is not threading.main_thread():  # the only one that Ctrl-C interrupts
         yield
@@ -51,8 +53,9 @@ def interrupts_held_back() -> Iterator[None]:
             signal.signal(number, lambda number, _: pressed.append(number))
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in (*before.items(), (signal.SIGTERM, signal.getsignal(signal.SIGTERM))):
+            if handler is not None:  # None: somebody else's, which Python cannot put back
+                signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if pressed:
         raise KeyboardInterrupt
