@@ -56,6 +56,7 @@ struct Half {
         uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
         uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
       } config;
+      __asm__ volatile("" : : "r"(&config) : "memory");  // GCC 12 does not know that all of it is read
       _tile_loadconfig(&config);
     }
     ~Thread() { _tile_release(); }
@@ -263,6 +264,7 @@ struct Half {
 #if defined(__AMX_BF16__)
   // Four tiles of sums, 32 rows by 32 columns, from an array or zeros, and back.
   static void Begin(const float* from, int stride) {
+    __asm__ volatile("" : : : "memory");  // nor that tiles are loaded from memory that was written before
     if (from == nullptr) {
       _tile_zero(0);
       _tile_zero(1);

@@ -26,6 +26,7 @@ SOURCES = (
 )
 COMPILERS = ("g++", "c++", "clang++")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-pthread")
+INSTEAD = "MindSpore's own operators are used, which are slower"
 SWITCH = "GDPRNN_KERNELS"  # "off": MindSpore's own operators instead
 CACHE = "GDPRNN_CACHE"  # where the library is kept, if not in .cache of the repository
 
@@ -40,10 +41,10 @@ def find_library() -> Path | None:
         return None
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     path = Path(os.environ.get(CACHE) or ROOT / ".cache") / "kernels" / f"gated_block-{_digest(compiler)}.so"
-    if path.exists():
+    if _can_be_loaded(path):
         return path
     if compiler is None:
-        _tell(f"found no C++ compiler ({', '.join(COMPILERS)}): MindSpore's own operators are used, which are slower")
+        _tell(f"found no C++ compiler ({', '.join(COMPILERS)}): {INSTEAD}")
         return None
     return _compile(compiler, path)
 
@@ -61,40 +62,50 @@ def load_library(path: Path) -> ctypes.CDLL:
     return library
 
 
+def _can_be_loaded(path: Path) -> bool:
+    """Not where there is none yet, where it was cut off, or where this system's libraries are not those it needs."""
+    try:
+        ctypes.CDLL(str(path))
+    except OSError:
+        return False
+    return True
+
+
 def _digest(compiler: str | None) -> str:
     """Of the sources, the compiler and the processor: a library for another one may not run on this one."""
-    digest = hashlib.sha256(repr((FLAGS, compiler, platform.machine(), _processor())).encode())
+    system = (platform.machine(), platform.libc_ver(), _processor())
+    digest = hashlib.sha256(repr((FLAGS, compiler, system)).encode())
     for name in SOURCES:
         digest.update(Path(__file__).with_name(name).read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _processor() -> str:
-    """Its abilities, as Linux tells them."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
-        if line.startswith(("flags", "Features")):
-            return line
-    return ""
+def _processor() -> list[str]:
+    """Its model and abilities, as Linux tells them of the first core."""
+    first_core = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").partition("\n\n")[0]
+    kinds = ("model", "cpu family", "stepping", "flags", "Features", "CPU part")
+    return [line for line in first_core.splitlines() if line.startswith(kinds)]
 
 
 def _compile(compiler: str, path: Path) -> Path | None:
     """Written aside and renamed: several processes may do so at the same time."""
     _tell("compiling the operators for this processor, once (about ten seconds)")
     source = Path(__file__).with_name(SOURCES[0])
+    english = {**os.environ, "LC_ALL": "C"}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             aside = Path(folder) / path.name
-            subprocess.run([compiler, *FLAGS, "-o", aside, source], check=True, capture_output=True, text=True)
+            command = [compiler, *FLAGS, "-o", str(aside), str(source)]
+            subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", env=english)
             aside.replace(path)
     except OSError as error:
-        _tell(f"{path}: cannot be written ({error.strerror}): MindSpore's own operators are used, which are slower")
+        _tell(f"{error.filename}: cannot be written or run ({error.strerror}): {INSTEAD}")
         return None
     except subprocess.CalledProcessError as error:
-        reason = next(
-            (line for line in error.stderr.splitlines() if "error" in line), f"exit status {error.returncode}"
-        )
-        _tell(f"{compiler} cannot compile the operators ({reason}): MindSpore's own are used, which are slower")
+        told = [line for line in error.stderr.splitlines() if "error" in line]
+        reason = told[0] if told else f"exit status {error.returncode}"
+        _tell(f"{compiler} cannot compile the operators ({reason}): {INSTEAD}")
         return None
     return path
 

@@ -6,9 +6,11 @@
 //   GatedBlock{Along,Across}Gradient  gradient of the result, saved, input, 14 weights -> gradients of input and weights
 // Along: the sequences run along the second axis of [outer, inner, batch, N]; across: along the first one. With "Half"
 // after their names they round what goes into products to bfloat16.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <stdexcept>
 #include <vector>
 
 #include "backward.h"
@@ -31,7 +33,7 @@ Sizes SizesOf(const int64_t* input_shape, int64_t hidden, bool along) {
 
 template <typename Math>
 int RunForward(void** arrays, Shapes shapes, bool along, bool saves) {
-  if (!Math::IsAllowed()) return 1;
+  if (!Math::IsAllowed()) throw std::runtime_error("the system does not allow this processor's tiles");
   const int results = 1 + Weights<float>::kCount;
   float* saved = saves ? static_cast<float*>(arrays[results + 1]) : nullptr;
   Forward<Math>(SizesOf<Math>(shapes[0], shapes[2][2], along), Weights<const float>::From(arrays + 1), saved,
@@ -42,7 +44,7 @@ int RunForward(void** arrays, Shapes shapes, bool along, bool saves) {
 
 template <typename Math>
 int RunGradient(void** arrays, Shapes shapes, bool along) {
-  if (!Math::IsAllowed()) return 1;
+  if (!Math::IsAllowed()) throw std::runtime_error("the system does not allow this processor's tiles");
   const int results = 3 + Weights<float>::kCount;
   Backward<Math>(SizesOf<Math>(shapes[2], shapes[4][2], along), Weights<const float>::From(arrays + 3), num_threads)
       .Run(static_cast<const float*>(arrays[0]), static_cast<float*>(arrays[1]), static_cast<const float*>(arrays[2]),
@@ -89,11 +91,15 @@ int64_t SavedFloats(const int64_t* shape, int64_t hidden, bool along) {
   GDPRNN_OPERATOR(GatedBlockAlongGradient##suffix, RunGradient<gdprnn::Math>(arrays, shapes, true))   \
   GDPRNN_OPERATOR(GatedBlockAcrossGradient##suffix, RunGradient<gdprnn::Math>(arrays, shapes, false))
 
+#if defined(__clang__)  // MindSpore calls the functions for shapes by plain names, though they return a vector
+#pragma clang diagnostic ignored "-Wreturn-type-c-linkage"
+#endif
+
 extern "C" {
 
 GDPRNN_OPERATORS(Single, )
 
-void SetNumThreads(int count) { gdprnn::num_threads = count; }
+void SetNumThreads(int count) { gdprnn::num_threads = std::max(1, count); }
 
 #if defined(GDPRNN_HALF)
 

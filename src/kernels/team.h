@@ -1,12 +1,12 @@
-// Threads for the length of one call: none of them is left when it returns, so that the process can fork at any time.
+// Threads for the length of one call: none of them is left when it returns, so that the process can fork between calls.
 #ifndef GDPRNN_KERNELS_TEAM_H_
 #define GDPRNN_KERNELS_TEAM_H_
 
 #include <pthread.h>
 
 #include <cstdint>
+#include <exception>
 #include <future>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -33,6 +33,7 @@ class Team {
     std::promise<void> all_are_there;
     const std::shared_future<void> begin = all_are_there.get_future().share();
     std::vector<std::thread> others;
+    others.reserve(static_cast<size_t>(size_));
     try {
       for (int member = 1; member < size_; ++member) {
         others.emplace_back([&work, member, begin] {
@@ -40,7 +41,7 @@ class Team {
           work(member);
         });
       }
-    } catch (const std::system_error&) {  // the others do its part
+    } catch (const std::exception&) {  // no more threads, or no memory for one: the others do its part
     }
     size_ = static_cast<int>(others.size()) + 1;
     pthread_barrier_init(&barrier_, nullptr, static_cast<unsigned>(size_));
@@ -53,7 +54,7 @@ class Team {
   // Waits until all members have come so far.
   void Meet() { pthread_barrier_wait(&barrier_); }
 
-  // Always the same part for the same member, so that sums are added in the same order in every run.
+  // Always the same part for the same member, so that as many members add sums in the same order in every run.
   Range Part(int member, int num_tasks) const {
     return {static_cast<int>(static_cast<int64_t>(num_tasks) * member / size_),
             static_cast<int>(static_cast<int64_t>(num_tasks) * (member + 1) / size_)};

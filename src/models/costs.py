@@ -136,6 +136,15 @@ def saved_bytes(model: ModelConfig, num_steps: int, num_sequences: int, amp: str
     return num_steps * _filled_up(num_sequences, LANES) * 4 * (streams + lstms)
 
 
+def _groups_of_wave(num_groups: int, num_cores: int) -> int:
+    """How many groups are worked on together: the function of this name in src/kernels/forward.h."""
+    streams = LSTMS * DIRECTIONS
+    for wave in range(1, num_groups):
+        if 100 * wave * streams >= 85 * math.ceil(wave * streams / num_cores) * num_cores:
+            return wave
+    return num_groups
+
+
 def _workspace_bytes(model: ModelConfig, num_steps: int, num_sequences: int, num_cores: int) -> int:
     """Of src/kernels/backward.h, but for some zeros that fill up: the groups of LANES sequences that are at work, and
     the sums of a block's gradients, one set a core.
@@ -143,8 +152,7 @@ def _workspace_bytes(model: ModelConfig, num_steps: int, num_sequences: int, num
     A step of a group has 6 arrays of N (the input, and its gradient in five parts) and 4 of 2H (hidden states and their
     gradients, of two LSTMs).
     """
-    streams = LSTMS * DIRECTIONS
-    groups = min(num_cores // math.gcd(streams, num_cores), _filled_up(num_sequences, LANES) // LANES)
+    groups = _groups_of_wave(_filled_up(num_sequences, LANES) // LANES, num_cores)
     numbers = 6 * model.num_filters + 4 * DIRECTIONS * model.hidden_size
     block_weights = num_parameters(model) // (BLOCKS * model.num_pairs)
     return 4 * (groups * num_steps * LANES * numbers + num_cores * block_weights)

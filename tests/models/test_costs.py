@@ -14,7 +14,7 @@ from mindspore import Tensor
 from src.config import ModelConfig, TrainingConfig
 from src.kernels.library import SWITCH, find_library, load_library
 from src.models import swave
-from src.models.costs import multiply_adds, num_parameters, saved_bytes, training_bytes
+from src.models.costs import _groups_of_wave, multiply_adds, num_parameters, saved_bytes, training_bytes
 from src.models.lstm import BidirectionalLSTM
 from src.models.swave import Encoder, Head, Linear, Swave
 from src.runtime import start
@@ -154,6 +154,12 @@ def test_the_estimate_is_within_an_eighth_of_every_measured_peak(row):
 def test_more_cores_take_more_memory():
     two, many = (training_bytes(ModelConfig(), TrainingConfig(), 32000, fused=True, num_cores=n) for n in (2, 64))
     assert two < many
+
+
+def test_groups_that_are_worked_on_together_keep_many_cores_busy_in_little_memory():
+    found = {cores: _groups_of_wave(313, cores) for cores in (1, 2, 4, 5, 7, 13, 64)}
+    assert found == {1: 1, 2: 1, 4: 1, 5: 5, 7: 3, 13: 3, 64: 14}
+    assert _groups_of_wave(2, 64) == 2
 
 
 def of_a_small_network(row):
