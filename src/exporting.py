@@ -193,7 +193,8 @@ def _compare(path: Path, source: _Source, request: Request, say: Say) -> float |
     audio = request.check_audio or TWO_PEOPLE
     cases = make_cases(num_samples, model.kernel_size, read_mono(audio, model.sample_rate))
     lengths = sorted({case.num_samples for case in cases})
-    say(f"comparing with the checkpoint: noise and {audio.name}, {', '.join(map(str, lengths))} samples")
+    name = TWO_PEOPLE.name if request.check_audio is None else request.check_audio
+    say(f"comparing with the checkpoint: noise and {name}, {', '.join(map(str, lengths))} samples")
     separate = as_separate(source.network, model, request.ckpt_path)
     difference = largest_difference(_as_exported(path, request.file_format), request.batch_size, separate, cases)
     if not difference <= LARGEST:
