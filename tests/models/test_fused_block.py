@@ -99,9 +99,27 @@ def assert_near(found, expected, tolerance):
     assert max(errors) < tolerance, errors
 
 
+@pytest.fixture
+def immediately():
+    """Without compiling graphs, which takes a second each."""
+    start("CPU", graph_mode=False)
+    yield
+    start("CPU")
+
+
+@pytest.mark.parametrize("along", [True, False], ids=["along", "across"])
+def test_output_and_gradients_are_those_of_mindspores_operators_in_a_graph(library, along):
+    check_output_and_gradients(library, SHAPES[0], along)
+
+
+@pytest.mark.usefixtures("immediately")
 @pytest.mark.parametrize("along", [True, False], ids=["along", "across"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_output_and_gradients_are_those_of_mindspores_operators(library, shape, along):
+    check_output_and_gradients(library, shape, along)
+
+
+def check_output_and_gradients(library, shape, along):
     block = MulCat(*shape[3:])
     chunks = noise(shape[:4], 0)
     expected = results(Composed(block, along), block, chunks)
@@ -109,6 +127,7 @@ def test_output_and_gradients_are_those_of_mindspores_operators(library, shape, 
         assert_near(results(Fused(library, block, along), block, chunks, train), expected, 5e-6)
 
 
+@pytest.mark.usefixtures("immediately")
 @pytest.mark.parametrize("along", [True, False], ids=["along", "across"])
 @pytest.mark.parametrize("shape", HALF_SHAPES, ids=str)
 def test_in_bfloat16_they_are_near(half_library, shape, along):
@@ -123,6 +142,7 @@ def test_in_bfloat16_they_are_near(half_library, shape, along):
     assert_near(again, kept, 1e-6)
 
 
+@pytest.mark.usefixtures("immediately")
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
 def test_the_number_of_threads_changes_only_the_order_of_sums(library, half, request):
     if half:
@@ -140,6 +160,7 @@ def test_the_number_of_threads_changes_only_the_order_of_sums(library, half, req
         assert_near(found[threads], found[1], 5e-6)
 
 
+@pytest.mark.usefixtures("immediately")
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
 def test_saturated_gates_give_numbers_and_nan_stays_nan(library, half, request):
     if half:
@@ -154,6 +175,7 @@ def test_saturated_gates_give_numbers_and_nan_stays_nan(library, half, request):
     assert np.isfinite(found[[0, 2]]).all()  # other sequences know nothing of it
 
 
+@pytest.mark.usefixtures("immediately")
 @pytest.mark.parametrize("gate", range(4), ids=["input", "forget", "cell", "output"])
 def test_each_gate_does_what_it_is_named_for(library, gate):
     """A cell of one unit in float64 by hand, whose gates are pulled apart by their biases; forward direction."""
