@@ -37,7 +37,7 @@ def interrupts_held_back() -> Iterator[None]:
 
     The signals are blocked, which those processes inherit. Handlers note what comes all the same: through a
     thread of a library that does not block them, or because the block's code let them through again. What Python does
-    on SIGTERM is put in place again at the end, because libraries in C may have taken it (MindData has a handler for it).
+    on SIGTERM is put in place again at the end, because a library in C may have taken it (MindData has a handler).
     """
     if threading.current_thread() is not threading.main_thread():  # the only one that Ctrl-C interrupts
         yield
