@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Feeds the readers of audio files, index.json and descriptions with what libFuzzer invents; see --help.
+# Feeds the readers of audio files, index.json, descriptions and weights with what libFuzzer invents; see --help.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -9,7 +9,7 @@ Fuzz the readers of the C++ application with the address and undefined behaviour
 
   bash ascend310_infer/fuzz.sh [SECONDS]
 
-Each of the three targets runs for SECONDS (60), all at the same time, beginning with the inputs kept in test/fuzz/corpus.
+Each of the four targets runs for SECONDS (60), all at the same time, beginning with the inputs kept in test/fuzz/corpus.
 New ones that reach more of the code are added there, reduced to the smallest set. What makes a target fail is left in
 build-fuzz, and the exit status is 1. Needs clang with libFuzzer: apt-get install clang libclang-rt-14-dev.
 END
@@ -37,7 +37,7 @@ build_dir=$here/build-fuzz
 CC=clang CXX=clang++ cmake -S "$here" -B "$build_dir" -DGDPRNN_FUZZERS=ON -DGDPRNN_TESTS=OFF -DCMAKE_BUILD_TYPE=Release \
     -DGDPRNN_SANITIZERS=address,undefined "-DLITE_HOME=${LITE_HOME:-}" "-DGDPRNN_CACHE=${GDPRNN_CACHE:-}" \
     "-DGDPRNN_PYTHON=${PYTHON:-}" >/dev/null
-cmake --build "$build_dir" --parallel --target fuzz_audio_reader fuzz_description fuzz_index
+cmake --build "$build_dir" --parallel --target fuzz_audio_reader fuzz_description fuzz_index fuzz_network_weights
 
 # fuzz NAME LONGEST: LONGEST bytes at most; failures of the undefined behaviour sanitizer count too.
 fuzz() {
@@ -49,8 +49,8 @@ fuzz() {
     "$program" -merge=1 -use_counters=0 -max_len="$2" -timeout=20 -rss_limit_mb=3000 "$corpus" "$found" >>"$build_dir/$1.log" 2>&1
 }
 
-names=(audio_reader description index)
-longest=(65536 4096 4096)
+names=(audio_reader description index network_weights)
+longest=(65536 4096 4096 8192)
 jobs=()
 for place in "${!names[@]}"; do
     fuzz "${names[place]}" "${longest[place]}" &

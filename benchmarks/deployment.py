@@ -8,8 +8,8 @@ and the figures are ratios of medians. For one thread all are held to one core, 
 to. At the end a recording of a minute goes through separate.py and gdprnn_infer, in chunks of 16 s. Printed are tables
 in Markdown. Needs onnx and onnxruntime, which requirements-dev.txt names.
 
-"C++" is gdprnn_infer's way: the network from its cache, where it has been converted at the first start, which is not
-measured. "C++, MINDIR" is its --no-cache.
+"C++" is gdprnn_infer as it is, "C++, MindSpore" its --engine mindspore: with the network from its cache, where it has been
+converted at the first start, which is not measured.
 """
 
 import os
@@ -76,32 +76,40 @@ def export_all(work: Path, names: Sequence[str]) -> None:
 
 
 def build_worker() -> Path:
-    """The C++ worker, built beside the application."""
+    """The C++ workers network_worker_ENGINE, built beside the application; gives the folder."""
     build = APPLICATION / "build"
     subprocess.run(["bash", str(APPLICATION / "build.sh")], check=True, stdout=subprocess.DEVNULL)
     configure = ["cmake", "-S", str(APPLICATION), "-B", str(build), "-DGDPRNN_BENCHMARKS=ON"]
     subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", str(build), "--parallel"], check=True, stdout=subprocess.DEVNULL)
-    return build / "network_worker"
+    return build
 
 
-def contenders_for(mindir: Path, worker: Path, num_threads: int) -> list[Contender]:
+def contenders_for(mindir: Path, build: Path, num_threads: int) -> list[Contender]:
     """What is compared with so many threads; the C++ program first."""
     held = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))] if num_threads == 1 else []
-    program = [*held, str(worker), str(mindir)]
+    fused, mindspore = (
+        [*held, str(build / f"network_worker_{engine}"), str(mindir), str(num_threads)]
+        for engine in ("fused", "mindspore")
+    )
     python = [*held, sys.executable, str(WORKER)]
-    found = [
-        Contender("C++", [*program, str(num_threads), "1", "cache"]),
-        Contender("C++, MINDIR", [*program, str(num_threads), "1", "no-cache"]),
-    ]
+    found = [Contender("C++", [*fused, "1"])]
     if num_threads > 1:
-        command = [*program, "1", str(num_threads), "cache"]
-        found.append(Contender(f"C++, --batch {num_threads}", command, chunks_at_once=num_threads))
+        found.append(Contender(f"C++, --batch {num_threads}", [*fused, str(num_threads)], chunks_at_once=num_threads))
+    if has_bfloat16():
+        found.append(Contender("C++, bfloat16", [*fused, "1", "--amp", "bfloat16"]))
     return [
         *found,
+        Contender("C++, MindSpore", [*mindspore, "1"]),
         Contender("GraphCell", [*python, "mindspore", str(mindir), str(num_threads)]),
         Contender("onnxruntime", [*python, "onnxruntime", str(mindir.with_suffix(".onnx")), str(num_threads)]),
     ]
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor has products in bfloat16."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+    return "avx512_bf16" in flags
 
 
 def measure(contenders: Sequence[Contender], rounds: int) -> None:
@@ -117,6 +125,15 @@ def measure(contenders: Sequence[Contender], rounds: int) -> None:
     for contender in contenders:
         for _ in range(2):
             Process(contender).end()
+
+
+def convert_before(contenders: Sequence[Contender]) -> None:
+    """Let the MindSpore engine convert the network into its cache, which the first start does."""
+    for contender in contenders:
+        if contender.name == "C++, MindSpore":
+            Process(contender).end()
+            contender.start_seconds.clear()
+            contender.peak_kb = 0
 
 
 def table(name: str, num_threads: int, contenders: Sequence[Contender]) -> str:
@@ -190,7 +207,6 @@ def recording_table(work: Path, names: Sequence[str], program: Path) -> str:
             "--output-dir",
             out,
         ]
-        peak_of(infer)  # the first one converts the network
         (slow, much), (quick, little) = peak_of([*python, "--chunk_seconds", str(LONG_SECONDS)]), peak_of(infer)
         cells = [SIZES[name].title, f"{slow:.1f} s", f"{quick:.1f} s", f"{quick / slow:.2f}"]
         cells += [f"{much / 1000:.0f} MB", f"{little / 1000:.0f} MB", f"{little / much:.2f}"]
@@ -212,17 +228,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     os.environ["XDG_CACHE_HOME"] = str(options.work.resolve() / "cache")
     export_all(options.work, options.sizes)
-    worker = build_worker()
+    build = build_worker()
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {cores} cores, load before {os.getloadavg()[0]:.1f}")
     for name in options.sizes:
         for num_threads in options.threads:
-            contenders = contenders_for(options.work / f"{name}.mindir", worker, num_threads)
-            Process(contenders[0]).end()  # the first one converts the network
-            contenders[0].start_seconds.clear()
-            contenders[0].peak_kb = 0
+            contenders = contenders_for(options.work / f"{name}.mindir", build, num_threads)
+            convert_before(contenders)
             measure(contenders, options.rounds or SIZES[name].rounds)
             print(f"\n{table(SIZES[name].title, num_threads, contenders)}", flush=True)
-    print(f"\n{recording_table(options.work, options.sizes, worker.with_name('gdprnn_infer'))}", flush=True)
+    print(f"\n{recording_table(options.work, options.sizes, build / 'gdprnn_infer')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 // Runs an exported network as often as standard input has lines, for benchmarks/deployment.py.
 //
-//   network_worker MODEL THREADS NETWORKS cache|no-cache
+//   network_worker_fused|network_worker_mindspore MODEL THREADS BATCH [OPTION ...]
 //
-// NETWORKS copies of the network, each with its own THREADS, run at the same time. Tells "ready" on standard output when
+// BATCH chunks at a time; further options are those of gdprnn_infer. Tells "ready" on standard output when
 // it is, then the seconds of each run, and at the end the process's largest resident memory in kB.
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <random>
@@ -15,14 +14,25 @@
 #include "description.h"
 #include "network_pool.h"
 #include "options.h"
+#ifdef GDPRNN_MINDSPORE
+#include "mindspore_network.h"
+constexpr auto kMakeNetworks = gdprnn::MakeMindSporeNetworks;
+constexpr char kEngine[] = "mindspore";
+#else
+#include "fused_network.h"
+constexpr auto kMakeNetworks = gdprnn::MakeFusedNetworks;
+constexpr char kEngine[] = "fused";
+#endif
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
-  gdprnn::Options options;
-  options.model_path = argv[1];
-  options.use_cache = std::string(argv[4]) == "cache";
+  if (argc < 4) return 2;
+  std::vector<std::string> words = {"--model",  argv[1], "--threads", argv[2], "--batch",  argv[3],
+                                    "--engine", kEngine, "--input",   "-",     "--output", "-"};
+  words.insert(words.end(), argv + 4, argv + argc);
+  const gdprnn::Options options = gdprnn::ParseOptions(words);
   const gdprnn::Description description = gdprnn::ReadDescription(options.model_path);
-  gdprnn::NetworkPool pool(options, description, {std::atoi(argv[3]), std::atoi(argv[2])});
+  const gdprnn::PoolPlan plan = gdprnn::PlanPool(options, description);
+  gdprnn::NetworkPool pool(kMakeNetworks(options, description, plan), plan.batch_each);
   const auto num_rows = static_cast<size_t>(pool.batch_size());
   const int64_t length = description.chunking.chunk_samples;
   std::vector<std::vector<float>> mixtures(num_rows, std::vector<float>(static_cast<size_t>(length)));

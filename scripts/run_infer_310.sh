@@ -14,6 +14,8 @@ usage: bash scripts/run_infer_310.sh MINDIR_PATH TEST_PATH NEED_PREPROCESS [DEVI
   DEVICE           cpu or ascend (ascend where npu-smi or /dev/davinci* is there, or else cpu)
   --output DIR     for inputs, outputs, logs and results ($OUTPUT, or runs/infer310)
   --threads N      of the program on a cpu
+  --engine NAME    fused or mindspore, of the program on a cpu (fused)
+  --amp NAME       none or bfloat16, of the engine fused (none)
   --batch N        chunks that the program separates at the same time
   --device-id N    which Ascend device
   --test-name NAME, --sample-rate HZ, --mixture-type TYPE
@@ -58,6 +60,7 @@ read_options() {
             --threads | --batch) check_number "$name" "$value" 1 && program_options+=("$name" "$value") ;;
             --device-id) check_number "$name" "$value" 0 && program_options+=("$name" "$value") ;;
             --sample-rate) check_number "$name" "$value" 1 && rate_options+=("$name" "$value") ;;
+            --engine | --amp) program_options+=("$name" "$value") ;;
             --mixture-type) set_options+=("$name" "$value") ;;
             --test-name) set_options+=("$name" "$value") && test_name=$value ;;
             *) wrong "unknown option '$word'" ;;

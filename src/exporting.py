@@ -27,6 +27,7 @@ from src.infer310.mindir_version import to_old_version
 from src.inference import EXPORT_BYTES_PER_FRAME_AND_UNIT, as_separate, check_memory
 from src.models.exported import ExportedSwave
 from src.models.exported_lstm import MakeLSTM, for_ascend, for_lite, for_onnx
+from src.models.swave import Swave
 from src.recordings.hidden_folder import hidden_folder, put_in_place
 from src.runtime import usable_cores
 from src.stitching.chunks import LEAST_CHUNK_SECONDS, Chunking
@@ -86,7 +87,7 @@ class Request:
 class _Source:
     """What is exported."""
 
-    network: nn.Cell
+    network: Swave
     model: ModelConfig
     weights: str  # average | trained
     chunking: Chunking
@@ -224,6 +225,9 @@ def _describe(path: Path, source: _Source, request: Request, difference: float |
         sample_rate=model.sample_rate,
         num_speakers=model.num_speakers,
         kernel_size=model.kernel_size,
+        chunk_frames=model.resolved_chunk_frames,
+        normalize_level=model.normalize_level,
+        prelu_slope=float(source.network.head.slope.asnumpy()[0]),
         batch_size=request.batch_size,
         chunk_samples=chunking.chunk_samples,
         overlap_samples=chunking.overlap_samples,

@@ -30,6 +30,9 @@ struct Description {
   int num_speakers = 0;  // C
   int kernel_size = 0;   // samples of one window of the network
   int batch_size = 0;    // B
+  int chunk_frames = 0;  // of a chunk inside the network
+  bool normalize_level = false;  // whether the network brings every mixture to the same level
+  double prelu_slope = 0;        // of its head, below zero
   Chunking chunking;     // M and what neighbouring chunks share
   std::vector<TensorDescription> inputs;
   std::vector<TensorDescription> outputs;

@@ -13,34 +13,36 @@
 
 namespace gdprnn {
 
-// How many networks share how many threads.
+using Networks = std::vector<std::unique_ptr<Network>>;
+
+// How many networks share how many threads, and how many mixtures each takes at a time.
 struct PoolPlan {
   int num_networks = 1;
   int threads_each = 1;
+  int batch_each = 1;
 };
 
-// Raises Failure(kOptions) unless --batch is one that the network and the device allow.
+// Raises Failure(kOptions) unless --batch is one that the network, the engine and the device allow.
 PoolPlan PlanPool(const Options& options, const Description& description);
 
-// The networks, built one after the other.
 class NetworkPool {
  public:
-  // Reads the network at `options.model_path`.
-  // Raises Failure(kModel): the file is missing, not that of its description, or nothing that the runtime takes.
-  NetworkPool(const Options& options, const Description& description, const PoolPlan& plan);
+  // `batch_each`: mixtures that each network takes at a time.
+  NetworkPool(Networks networks, int batch_each);
 
   size_t size() const { return networks_.size(); }
   int batch_size() const { return static_cast<int>(networks_.size() * batch_size_); }  // of UseAll
+  int batch_each() const { return static_cast<int>(batch_size_); }                      // of UseOne
 
-  // At most size() * B mixtures at a time, on all networks at once. The pool must outlive what is returned.
+  // At most batch_size() mixtures at a time, on all networks at once. The pool must outlive what is returned.
   SeparateBatch UseAll();
 
-  // At most B mixtures at a time, on one of the networks.
+  // On one of the networks.
   SeparateBatch UseOne(size_t place);
 
  private:
-  size_t batch_size_;  // B
-  std::vector<std::unique_ptr<Network>> networks_;
+  Networks networks_;
+  size_t batch_size_;  // of each
 };
 
 // Cores that this process may run on, which a container or taskset can make fewer than there are.

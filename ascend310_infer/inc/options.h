@@ -9,8 +9,14 @@ namespace gdprnn {
 
 enum class Device { kCpu, kAscend };
 
-// As --device takes it.
+enum class Engine {
+  kFused,      // this program's own operators
+  kMindSpore,  // MindSpore's runtime
+};
+
+// As --device and --engine take them.
 std::string NameOf(Device device);
+std::string NameOf(Engine engine);
 
 // The defaults stand here; the help text is printed from them.
 struct Options {
@@ -20,8 +26,10 @@ struct Options {
   std::string output_dir;
   Device device = Device::kCpu;
   int device_id = 0;
+  Engine engine = Engine::kFused;  // for Ascend, and for what gdprnn_convert made, kMindSpore
+  bool use_bfloat16 = false;
   int num_threads = 0;  // 0: as many as there are cores for this process
-  int batch_size = 0;   // chunks separated at the same time; 0: the exported batch size
+  int batch_size = 0;     // chunks separated at the same time; 0: the exported batch size
   bool use_cache = true;  // of converted networks
   bool verbose = false;
   bool show_help = false;

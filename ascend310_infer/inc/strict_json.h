@@ -20,6 +20,8 @@ class StrictJson {
                           int version);
 
   int64_t Integer(const char* key, int64_t least, int64_t most) const;
+  double Number(const char* key) const;
+  bool Boolean(const char* key) const;
   std::string Text(const char* key) const;
   void Expect(const char* key, const std::string& value) const;  // that the field is this text
   std::vector<int64_t> Shape(const char* key, int64_t largest) const;  // no number below 1 or above `largest`

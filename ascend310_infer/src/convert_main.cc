@@ -20,7 +20,7 @@
 #include "file_bytes.h"
 #include "hidden_folder.h"
 #include "interrupts.h"
-#include "network.h"
+#include "mindspore_network.h"
 #include "network_pool.h"
 #include "output_file.h"
 #include "program.h"
@@ -103,7 +103,7 @@ std::vector<float> Noise(size_t num_samples) {
 std::vector<float> RunOnNoise(const std::string& path, const std::string& bytes, const Description& description,
                               int64_t num_samples) {
   const Place place{Device::kCpu, 0, UsableCores()};
-  Network network(path, {bytes, fs::path(path).extension() == kExtension}, description, place);
+  MindSporeNetwork network(path, {bytes, fs::path(path).extension() == kExtension}, description, place);
   const std::vector<float> mixture = Noise(static_cast<size_t>(num_samples));
   std::vector<float> tracks(mixture.size() * static_cast<size_t>(description.num_speakers));
   const float* mixtures[] = {mixture.data()};

@@ -12,9 +12,10 @@ namespace gdprnn {
 namespace {
 
 constexpr char kFormat[] = "gdprnn exported network";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr int64_t kMostBytes = 1 << 20;
 constexpr int64_t kLargestSize = int64_t{1} << 31;  // of one dimension; num_samples are 32-bit
+constexpr int64_t kMostChunkFrames = int64_t{1} << 24;
 constexpr int64_t kMostValues = int64_t{1} << 33;   // of one tensor
 
 std::vector<TensorDescription> ReadTensors(const StrictJson& file, const char* key) {
@@ -72,6 +73,9 @@ Description ParseDescription(const std::string& text, const std::string& name) {
   const int64_t chunk_samples = file.Integer("chunk_samples", 1, kLargestSize - 1);
   description.chunking = {chunk_samples, file.Integer("overlap_samples", 0, chunk_samples / 2)};
   description.kernel_size = static_cast<int>(file.Integer("kernel_size", 1, chunk_samples));
+  description.chunk_frames = static_cast<int>(file.Integer("chunk_frames", 2, kMostChunkFrames));
+  description.normalize_level = file.Boolean("normalize_level");
+  description.prelu_slope = file.Number("prelu_slope");
   if (chunk_samples * description.batch_size * description.num_speakers > kMostValues) {
     file.Refuse("chunk_samples, batch_size and num_speakers: found a network with more than " +
                 std::to_string(kMostValues) + " values in its output");

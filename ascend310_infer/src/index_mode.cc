@@ -31,6 +31,8 @@ constexpr char kIndexName[] = "index.json";
 std::string MarkerText(const Index& index, const Description& description, const Options& options) {
   const nlohmann::ordered_json marker = {{"program", VersionLine()},
                                          {"device", NameOf(options.device)},
+                                         {"engine", NameOf(options.engine)},
+                                         {"bfloat16", options.use_bfloat16},
                                          {"model_sha256", description.sha256},
                                          {"index_sha256", index.sha256},
                                          {"chunk_samples", description.chunking.chunk_samples},
@@ -138,7 +140,7 @@ class Work {
 };
 
 // Writes [C, T] to the file `aside` from pieces [C, t].
-void SeparateEntry(const Index& index, const IndexEntry& entry, const Description& description,
+void SeparateEntry(const Index& index, const IndexEntry& entry, const Description& description, int batch_size,
                    const SeparateBatch& separate, const std::string& scratch_dir, const Placement& placement,
                    const std::function<void(int64_t)>& on_progress) {
   const BinRecording recording(index.folder, entry);
@@ -153,7 +155,7 @@ void SeparateEntry(const Index& index, const IndexEntry& entry, const Descriptio
     done += num_samples;
   };
   SeparateInChunks(recording, separate, description.num_speakers, description.chunking, description.sample_rate,
-                   description.batch_size, scratch_dir, on_progress, take_piece);
+                   batch_size, scratch_dir, on_progress, take_piece);
   output.Close();
   PutInPlace({placement});
 }
@@ -166,7 +168,7 @@ void SeparateAll(const Index& index, const Description& description, const Resul
       try {
         while (const IndexEntry* entry = work->Next()) {
           const Placement placement{hidden_folder + "/" + entry->file, results.PathOf(entry->file)};
-          SeparateEntry(index, *entry, description, separate, hidden_folder, placement,
+          SeparateEntry(index, *entry, description, pool->batch_each(), separate, hidden_folder, placement,
                         [&](int64_t num_samples) { work->Advance(num_samples); });
         }
       } catch (...) {

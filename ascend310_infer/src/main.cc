@@ -1,76 +1,38 @@
-// Separates recordings with an exported network: from the options to the exit code, one stage after the other.
-#include <chrono>
+// Separates recordings with an exported network: from the options to the exit code.
+//
+// What needs MindSpore's runtime is done by a program of its own beside this one, because that runtime's libraries take
+// 200 MB and a quarter of a second wherever they are loaded.
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
-#include <set>
+#include <filesystem>
 #include <string>
 #include <vector>
 
-#include "description.h"
 #include "failure.h"
-#include "hidden_folder.h"
-#include "index.h"
-#include "index_mode.h"
-#include "interrupts.h"
-#include "network_pool.h"
+#include "fused_network.h"
+#include "infer.h"
 #include "options.h"
 #include "program.h"
-#include "separation.h"
-#include "wav_mode.h"
+#include "text.h"
 
 namespace gdprnn {
 namespace {
 
-constexpr char kWavInterrupted[] = "interrupted: what is finished stays, of the rest nothing is left behind";
-constexpr char kIndexInterrupted[] = "interrupted: what is finished stays, the same command goes on from there";
+constexpr char kMindSporeProgram[] = "gdprnn_infer_mindspore";  // beside this program
 
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point began) {
-  return std::chrono::duration<double>(Clock::now() - began).count();
-}
-
-NetworkPool BuildPool(const Options& options, const Description& description) {
-  const PoolPlan plan = PlanPool(options, description);
-  const auto began = Clock::now();
-  NetworkPool pool(options, description, plan);
-  if (options.verbose) {
-    std::fprintf(stderr, "start-up: %.2f s for %d network%s with %d thread%s each\n", SecondsSince(began),
-                 plan.num_networks, plan.num_networks == 1 ? "" : "s", plan.threads_each,
-                 plan.threads_each == 1 ? "" : "s");
-  }
-  return pool;
-}
-
-// A recording that fails does not keep the others from being separated; the first failure's code is the program's.
-int RunWavMode(const Options& options) {
-  const Description description = ReadDescription(options.model_path);
-  const auto plan = PlanOutputs(options.inputs, options.output_dir, description.num_speakers);
-  MakeOutputFolder(options.output_dir);
-  LockFolder(options.output_dir, false);
-  NetworkPool pool = BuildPool(options, description);
-  const Separation separation{pool.UseAll(),           description.num_speakers, description.sample_rate,
-                              description.kernel_size, description.chunking,     pool.batch_size()};
-  int exit_code = kDone;
-  std::set<std::string> told;
-  for (const PlannedInput& planned : plan) {
-    try {
-      SeparateFile(planned, options.output_dir, separation, &told);
-    } catch (const Failure& failure) {
-      const int code = TellFailure(failure);
-      exit_code = exit_code == kDone ? code : exit_code;
-    }
-  }
-  return exit_code;
-}
-
-int RunIndexMode(const Options& options) {
-  const Description description = ReadDescription(options.model_path);
-  const Index index = ReadIndex(options.index_path);
-  CheckFits(index, description);
-  const ResultFolder results(index, description, options);
-  NetworkPool pool = BuildPool(options, description);
-  SeparateIndex(index, description, results, &pool);
-  return kDone;
+// In this process.
+[[noreturn]] void BecomeMindSporeProgram(const std::vector<std::string>& arguments) {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string program = (self.parent_path() / kMindSporeProgram).string();
+  std::vector<char*> words = {const_cast<char*>(kMindSporeProgram)};
+  for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+  words.push_back(nullptr);
+  execv(program.c_str(), words.data());
+  throw Failure(kModel, program + ": cannot be run (" + SystemReason(errno) + "), expected beside this program, because "
+                            "the engine is mindspore");
 }
 
 int Run(const std::vector<std::string>& arguments) {
@@ -79,8 +41,8 @@ int Run(const std::vector<std::string>& arguments) {
     std::fputs((options.show_help ? Usage() : VersionLine()).c_str(), stdout);
     return kDone;
   }
-  WatchInterrupts(options.inputs.empty() ? kIndexInterrupted : kWavInterrupted);
-  return options.inputs.empty() ? RunIndexMode(options) : RunWavMode(options);
+  if (options.engine == Engine::kMindSpore) BecomeMindSporeProgram(arguments);
+  return Infer(options, MakeFusedNetworks);
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <future>
+#include <utility>
 
 #include "failure.h"
-#include "library_pages.h"
 
 namespace gdprnn {
 
@@ -19,6 +19,8 @@ int UsableCores() {
 PoolPlan PlanPool(const Options& options, const Description& description) {
   const int exported = description.batch_size;
   const int wanted = options.batch_size == 0 ? exported : options.batch_size;
+  const int num_threads = options.num_threads == 0 ? UsableCores() : options.num_threads;
+  if (options.engine == Engine::kFused) return {1, num_threads, wanted};
   const bool is_allowed = options.device == Device::kAscend ? wanted == exported : wanted % exported == 0;
   if (!is_allowed) {
     throw Failure(kOptions, "--batch: found " + std::to_string(wanted) + ", expected " +
@@ -26,22 +28,12 @@ PoolPlan PlanPool(const Options& options, const Description& description) {
                                 std::to_string(exported) + ", the batch size that " + options.model_path +
                                 " was exported with");
   }
-  const int num_threads = options.num_threads == 0 ? UsableCores() : options.num_threads;
   const int num_networks = std::min(wanted / exported, num_threads);  // more of them would only share the threads
-  return {num_networks, num_threads / num_networks};
+  return {num_networks, num_threads / num_networks, exported};
 }
 
-NetworkPool::NetworkPool(const Options& options, const Description& description, const PoolPlan& plan)
-    : batch_size_(static_cast<size_t>(description.batch_size)) {
-  ReleaseLibraryPages();
-  const NetworkFile file = ReadNetwork(options, description);
-  SetRuntimeLog(options.verbose);
-  const Place place{options.device, options.device_id, plan.threads_each};
-  for (int number = 0; number < plan.num_networks; ++number) {
-    networks_.push_back(std::make_unique<Network>(options.model_path, file, description, place));
-  }
-  ReleaseLibraryPages();
-}
+NetworkPool::NetworkPool(Networks networks, int batch_each)
+    : networks_(std::move(networks)), batch_size_(static_cast<size_t>(batch_each)) {}
 
 SeparateBatch NetworkPool::UseOne(size_t place) {
   Network* network = networks_[place].get();

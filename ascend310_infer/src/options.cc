@@ -1,9 +1,11 @@
 #include "options.h"
 
 #include <charconv>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "bounds.h"
@@ -13,6 +15,7 @@ namespace gdprnn {
 namespace {
 
 constexpr int kMostThreads = 4096;
+constexpr char kConverted[] = ".ms";  // what gdprnn_convert writes
 
 [[noreturn]] void Refuse(const std::string& message) {
   throw Failure(kOptions, message + " (see --help)");
@@ -22,6 +25,17 @@ Device ParseDevice(const std::string& value) {
   if (value == "cpu") return Device::kCpu;
   if (value == "ascend") return Device::kAscend;
   Refuse("--device: found '" + value + "', expected cpu or ascend");
+}
+
+Engine ParseEngine(const std::string& value) {
+  if (value == "fused") return Engine::kFused;
+  if (value == "mindspore") return Engine::kMindSpore;
+  Refuse("--engine: found '" + value + "', expected fused or mindspore");
+}
+
+bool ParseAmp(const std::string& value) {
+  if (value != "none" && value != "bfloat16") Refuse("--amp: found '" + value + "', expected none or bfloat16");
+  return value == "bfloat16";
 }
 
 int ParseNumber(const std::string& option, const std::string& value, int least, int most) {
@@ -35,25 +49,32 @@ int ParseNumber(const std::string& option, const std::string& value, int least, 
   return number;
 }
 
-using Setter = std::function<void(Options&, const std::string& value)>;
+// What is read; whether the engine is allowed is known when all is.
+struct Words : Options {
+  std::optional<Engine> given_engine;
+};
+
+using Setter = std::function<void(Words&, const std::string& value)>;
 
 const std::map<std::string, Setter>& Setters() {
   static const std::map<std::string, Setter> setters = {
-      {"--model", [](Options& options, const std::string& value) { options.model_path = value; }},
-      {"--input", [](Options& options, const std::string& value) { options.inputs.push_back(value); }},
-      {"--index", [](Options& options, const std::string& value) { options.index_path = value; }},
-      {"--output", [](Options& options, const std::string& value) { options.output_dir = value; }},
-      {"--device", [](Options& options, const std::string& value) { options.device = ParseDevice(value); }},
+      {"--model", [](Words& options, const std::string& value) { options.model_path = value; }},
+      {"--input", [](Words& options, const std::string& value) { options.inputs.push_back(value); }},
+      {"--index", [](Words& options, const std::string& value) { options.index_path = value; }},
+      {"--output", [](Words& options, const std::string& value) { options.output_dir = value; }},
+      {"--device", [](Words& options, const std::string& value) { options.device = ParseDevice(value); }},
+      {"--engine", [](Words& options, const std::string& value) { options.given_engine = ParseEngine(value); }},
+      {"--amp", [](Words& options, const std::string& value) { options.use_bfloat16 = ParseAmp(value); }},
       {"--device-id",
-       [](Options& options, const std::string& value) {
+       [](Words& options, const std::string& value) {
          options.device_id = ParseNumber("--device-id", value, 0, std::numeric_limits<int>::max());
        }},
       {"--threads",
-       [](Options& options, const std::string& value) {
+       [](Words& options, const std::string& value) {
          options.num_threads = ParseNumber("--threads", value, 1, kMostThreads);
        }},
       {"--batch",
-       [](Options& options, const std::string& value) {
+       [](Words& options, const std::string& value) {
          options.batch_size = ParseNumber("--batch", value, 1, kLargestBatch);
        }},
   };
@@ -72,6 +93,20 @@ bool SetSwitch(const std::string& word, Options& options) {
   return false;
 }
 
+// Fused wherever it can be.
+void ChooseEngine(Words* options) {
+  const bool is_converted = std::filesystem::path(options->model_path).extension() == kConverted;
+  const bool can_be_fused = options->device == Device::kCpu && !is_converted;
+  if (options->given_engine == Engine::kFused && !can_be_fused) {
+    Refuse("--engine: found fused " + (is_converted ? "with " + options->model_path : "for " + NameOf(options->device)) +
+           ", expected mindspore");
+  }
+  options->engine = options->given_engine.value_or(can_be_fused ? Engine::kFused : Engine::kMindSpore);
+  if (options->use_bfloat16 && options->engine == Engine::kMindSpore) {
+    Refuse("--amp: found bfloat16 with the engine mindspore, expected none");
+  }
+}
+
 void CheckTogether(const Options& options) {
   if (options.model_path.empty()) Refuse("--model is missing, expected an exported network");
   if (options.inputs.empty() == options.index_path.empty()) {
@@ -87,8 +122,12 @@ std::string NameOf(Device device) {
   return device == Device::kCpu ? "cpu" : "ascend";
 }
 
+std::string NameOf(Engine engine) {
+  return engine == Engine::kFused ? "fused" : "mindspore";
+}
+
 Options ParseOptions(const std::vector<std::string>& arguments) {
-  Options options;
+  Words options;
   for (size_t place = 0; place < arguments.size(); ++place) {
     std::string word = arguments[place];
     if (SetSwitch(word, options)) continue;
@@ -102,7 +141,9 @@ Options ParseOptions(const std::vector<std::string>& arguments) {
     if (value.empty()) Refuse(name + ": found an empty value");
     setter->second(options, value);
   }
-  if (!options.show_help && !options.show_version) CheckTogether(options);
+  if (options.show_help || options.show_version) return options;
+  CheckTogether(options);
+  ChooseEngine(&options);
   return options;
 }
 
@@ -121,11 +162,14 @@ std::string Usage() {
           "  --output DIR     made if missing\n"
        << "  --device NAME    cpu or ascend (" << NameOf(defaults.device) << ")\n"
        << "  --device-id N    which Ascend device (" << defaults.device_id << ")\n"
-       << "  --threads N      of the processor (as many as there are cores)\n"
-          "  --batch N        chunks separated at the same time: on a processor any multiple of the batch size that\n"
-          "                   the network was exported with (that batch size), but no more networks than threads\n"
-          "  --no-cache       start from the MINDIR itself; otherwise the first run on a processor converts it, and keeps\n"
-          "                   that in $XDG_CACHE_HOME/gdprnn or ~/.cache/gdprnn, so later ones start sooner\n"
+       << "  --engine NAME    fused: this program's own operators; mindspore: MindSpore's runtime (fused on a processor,\n"
+          "                   mindspore on Ascend and for what gdprnn_convert has made)\n"
+          "  --amp NAME       bfloat16: the fused products in half precision, on processors that have them; or none (none)\n"
+          "  --threads N      of the processor (as many as there are cores)\n"
+          "  --batch N        chunks separated at the same time (as many as the network was exported for); with mindspore\n"
+          "                   a multiple of that, but no more networks than threads, and on Ascend exactly that\n"
+          "  --no-cache       with mindspore: start from the MINDIR itself; otherwise the first run on a processor converts\n"
+          "                   it, and keeps that in $XDG_CACHE_HOME/gdprnn or ~/.cache/gdprnn, so later ones start sooner\n"
           "  --verbose        tell the start-up time, and let the runtime log\n"
           "  --version, --help\n\n"
           "Exit codes: 0 done, 2 wrong options, 3 the network or its description, 4 an input, 5 the network's run,\n"

@@ -48,6 +48,18 @@ int64_t StrictJson::Integer(const char* key, int64_t least, int64_t most) const 
   return value.get<int64_t>();
 }
 
+double StrictJson::Number(const char* key) const {
+  const Json& value = Field(key, "a number");
+  if (!value.is_number()) Refuse(std::string(key) + ": found " + Dump(value) + ", expected a number");
+  return value.get<double>();
+}
+
+bool StrictJson::Boolean(const char* key) const {
+  const Json& value = Field(key, "true or false");
+  if (!value.is_boolean()) Refuse(std::string(key) + ": found " + Dump(value) + ", expected true or false");
+  return value.get<bool>();
+}
+
 std::string StrictJson::Text(const char* key) const {
   const Json& value = Field(key, "a text");
   if (!value.is_string() || value.get_ref<const std::string&>().empty()) {

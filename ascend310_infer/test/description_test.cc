@@ -9,10 +9,10 @@ namespace gdprnn {
 namespace {
 
 const char kText[] = R"({
-  "format": "gdprnn exported network", "version": 1, "file": "net.mindir", "file_format": "MINDIR",
+  "format": "gdprnn exported network", "version": 2, "file": "net.mindir", "file_format": "MINDIR",
   "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
   "sample_rate": 8000, "num_speakers": 2, "kernel_size": 8, "batch_size": 3,
-  "chunk_samples": 1000, "overlap_samples": 250,
+  "chunk_frames": 126, "normalize_level": true, "prelu_slope": 0.25, "chunk_samples": 1000, "overlap_samples": 250,
   "inputs": [{"name": "mixture", "dtype": "float32", "shape": [3, 1000]},
              {"name": "num_samples", "dtype": "int32", "shape": [3]}],
   "outputs": [{"name": "tracks", "dtype": "float32", "shape": [3, 2, 1000]}],
@@ -32,6 +32,9 @@ TEST_CASE("a description is read") {
   CHECK(description.num_speakers == 2);
   CHECK(description.kernel_size == 8);
   CHECK(description.batch_size == 3);
+  CHECK(description.chunk_frames == 126);
+  CHECK(description.normalize_level);
+  CHECK(description.prelu_slope == 0.25);
   CHECK(description.chunking.chunk_samples == 1000);
   CHECK(description.chunking.overlap_samples == 250);
   CHECK(ToText(description.inputs[0]) == "mixture float32 [3, 1000]");
@@ -44,7 +47,7 @@ TEST_CASE("what is no description of this version is told") {
   CHECK(FailureOf([] { ParseDescription("[1]", "x.json"); }).substr(0, 9) == "3 x.json:");
   CHECK(FailureWith("gdprnn exported network", "recipe") ==
         "3 net.mindir.json: format: found \"recipe\", expected 'gdprnn exported network'");
-  CHECK(Contains(FailureWith("\"version\": 1", "\"version\": 2"), "found version 2, expected 1"));
+  CHECK(Contains(FailureWith("\"version\": 2", "\"version\": 1"), "found version 1, expected 2"));
   CHECK(Contains(FailureWith("\"MINDIR\"", "\"ONNX\""), "file_format: found 'ONNX', expected 'MINDIR'"));
 }
 
@@ -54,6 +57,9 @@ TEST_CASE("every number is checked") {
   CHECK(Contains(FailureWith("8000", "8000.5"), "sample_rate: found 8000.5"));
   CHECK(Contains(FailureWith("8000", "-1"), "sample_rate: found -1"));
   CHECK(Contains(FailureWith("8000", "18446744073709551615"), "sample_rate: found 18446744073709551615"));
+  CHECK(Contains(FailureWith("126", "1"), "chunk_frames: found 1, expected a whole number from 2 to"));
+  CHECK(Contains(FailureWith("true", "1"), "normalize_level: found 1, expected true or false"));
+  CHECK(Contains(FailureWith("0.25", "\"steep\""), "prelu_slope: found \"steep\", expected a number"));
   CHECK(Contains(FailureWith("\"num_speakers\": 2", "\"num_speakers\": 0"), "num_speakers: found 0"));
   CHECK(Contains(FailureWith("\"sample_rate\": 8000,", ""), "sample_rate is missing"));
   CHECK(Contains(FailureWith("250", "501"), "overlap_samples: found 501, expected a whole number from 0 to 500"));

@@ -28,6 +28,8 @@ TEST_CASE("the least that is needed leaves the defaults") {
   CHECK(options.output_dir == "out");
   CHECK(options.index_path.empty());
   CHECK(options.device == Device::kCpu);
+  CHECK(options.engine == Engine::kFused);
+  CHECK_FALSE(options.use_bfloat16);
   CHECK(options.device_id == 0);
   CHECK(options.num_threads == 0);
   CHECK(options.batch_size == 0);
@@ -43,6 +45,20 @@ TEST_CASE("every option is read, also joined to its value, and inputs add up") {
   CHECK(options.num_threads == 2);
   CHECK(options.batch_size == 4);
   CHECK(options.verbose);
+}
+
+TEST_CASE("the engine is fused wherever it can be") {
+  CHECK(ParseOptions(With({"--amp", "bfloat16"})).use_bfloat16);
+  CHECK(ParseOptions(With({"--engine", "mindspore"})).engine == Engine::kMindSpore);
+  CHECK(ParseOptions(With({"--device", "ascend"})).engine == Engine::kMindSpore);
+  CHECK(ParseOptions(With({"--model", "net.ms"})).engine == Engine::kMindSpore);
+  CHECK(FailureWith(With({"--model", "net.ms", "--engine", "fused"})) ==
+        "2 --engine: found fused with net.ms, expected mindspore (see --help)");
+  CHECK(FailureWith(With({"--device", "ascend", "--engine", "fused"})) ==
+        "2 --engine: found fused for ascend, expected mindspore (see --help)");
+  CHECK(FailureWith(With({"--device", "ascend", "--amp", "bfloat16"})) ==
+        "2 --amp: found bfloat16 with the engine mindspore, expected none (see --help)");
+  CHECK(Contains(FailureWith(With({"--amp", "float16"})), "--amp: found 'float16', expected none or bfloat16"));
 }
 
 TEST_CASE("an index takes the place of the inputs") {

@@ -17,7 +17,7 @@ from src.config import from_dict
 from src.errors import UserError
 from src.files import written_aside
 
-FORMAT, VERSION = "gdprnn exported network", 1
+FORMAT, VERSION = "gdprnn exported network", 2
 MIXTURE, NUM_SAMPLES, TRACKS = "mixture", "num_samples", "tracks"
 
 
@@ -40,6 +40,9 @@ class Description:
     sample_rate: int  # Hz
     num_speakers: int  # <C>
     kernel_size: int  # <L> samples
+    chunk_frames: int  # <K> of a chunk inside the network
+    normalize_level: bool  # the network brings every mixture to unit RMS, and its tracks back
+    prelu_slope: float  # of the network's head
     batch_size: int  # <B>
     chunk_samples: int  # <M>
     overlap_samples: int  # that neighbouring chunks of a longer recording share

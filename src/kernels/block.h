@@ -46,7 +46,6 @@ struct Sizes {
     return sequence / inner_sequences * outer_stride + static_cast<int64_t>(sequence % inner_sequences) * channels;
   }
   int groups() const { return (sequences + kLanes - 1) / kLanes; }
-  int lanes_of(int group) const { return std::min(kLanes, sequences - group * kLanes); }
 
   // Rows as products write them, and columns as gradients are added up.
   int gate_rows() const { return RoundUp(kGates * hidden, row_multiple); }
@@ -124,55 +123,70 @@ inline Vector LoadFirst(const float* from, int count) {
   return values;
 }
 
-// One step of a group, from the tensor to columns [N][kLanes], zeros where there is no sequence.
-inline void GatherColumns(const Sizes& sizes, const float* tensor, int group, int step, float* columns) {
+// Rows of `count` floats, nullptr for zeros -> columns [count][kLanes].
+inline void ToColumns(const float* const rows[kLanes], int count, float* columns) {
   for (int half = 0; half < kLanes; half += kWidth) {
-    const float* rows[kWidth];
-    for (int place = 0; place < kWidth; ++place) {
-      const int sequence = group * kLanes + half + place;
-      rows[place] = sequence < sizes.sequences ? tensor + sizes.OffsetOf(sequence) + step * sizes.step_stride : nullptr;
-    }
-    for (int channel = 0; channel < sizes.channels; channel += kWidth) {
-      const int count = std::min(kWidth, sizes.channels - channel);
+    for (int first = 0; first < count; first += kWidth) {
+      const int used = std::min(kWidth, count - first);
       Integers square[kWidth];
       for (int place = 0; place < kWidth; ++place) {
-        square[place] = rows[place] ? (Integers)LoadFirst(rows[place] + channel, count) : Integers{};
+        const float* row = rows[half + place];
+        square[place] = row ? (Integers)LoadFirst(row + first, used) : Integers{};
       }
       TransposeSquare(square);
-      for (int place = 0; place < count; ++place) Store(columns + (channel + place) * kLanes + half, square[place]);
+      for (int place = 0; place < used; ++place) Store(columns + (first + place) * kLanes + half, square[place]);
     }
   }
 }
 
-// One step of a group, from columns [N][kLanes] to the tensor.
-inline void ScatterColumns(const Sizes& sizes, const float* columns, int group, int step, float* tensor) {
+// Columns [count][kLanes] -> rows of `count` floats, but for those that are nullptr.
+inline void FromColumns(const float* columns, int count, float* const rows[kLanes]) {
   for (int half = 0; half < kLanes; half += kWidth) {
-    const int used = std::min(kWidth, sizes.lanes_of(group) - half);
-    for (int channel = 0; channel < sizes.channels; channel += kWidth) {
-      const int count = std::min(kWidth, sizes.channels - channel);
+    for (int first = 0; first < count; first += kWidth) {
+      const int used = std::min(kWidth, count - first);
       Integers square[kWidth];
       for (int place = 0; place < kWidth; ++place) {
-        square[place] =
-            place < count ? LoadAs<Integers>(columns + (channel + place) * kLanes + half) : Integers{};
+        square[place] = place < used ? LoadAs<Integers>(columns + (first + place) * kLanes + half) : Integers{};
       }
       TransposeSquare(square);
-      for (int place = 0; place < used; ++place) {
-        float* row = tensor + sizes.OffsetOf(group * kLanes + half + place) + step * sizes.step_stride + channel;
-        std::memcpy(row, &square[place], sizeof(float) * static_cast<size_t>(count));
+      for (int place = 0; place < kWidth; ++place) {
+        float* row = rows[half + place];
+        if (row) std::memcpy(row + first, &square[place], sizeof(float) * static_cast<size_t>(used));
       }
     }
   }
+}
+
+// Where the sequences of a group have one step in a tensor; nullptr where there is no sequence.
+template <typename Float>
+void RowsOf(const Sizes& sizes, Float* tensor, int group, int step, Float* rows[kLanes]) {
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const int sequence = group * kLanes + lane;
+    rows[lane] = sequence < sizes.sequences ? tensor + sizes.OffsetOf(sequence) + step * sizes.step_stride : nullptr;
+  }
+}
+
+// One step of a group, from the tensor to columns [N][kLanes], zeros where there is no sequence.
+inline void GatherColumns(const Sizes& sizes, const float* tensor, int group, int step, float* columns) {
+  const float* rows[kLanes];
+  RowsOf(sizes, tensor, group, step, rows);
+  ToColumns(rows, sizes.channels, columns);
+}
+
+// One step of a group, from columns [N][kLanes] to the tensor.
+inline void ScatterColumns(const Sizes& sizes, const float* columns, int group, int step, float* tensor) {
+  float* rows[kLanes];
+  RowsOf(sizes, tensor, group, step, rows);
+  FromColumns(columns, sizes.channels, rows);
 }
 
 // One step of a group, from the tensor to the right side of outer products, zeros where there is nothing.
 template <typename Math>
 void GatherRight(const Sizes& sizes, const float* tensor, int group, int step, typename Math::Right* right) {
-  const auto row_of = [&](int lane) {
-    const int sequence = group * kLanes + lane;
-    return sequence < sizes.sequences ? tensor + sizes.OffsetOf(sequence) + step * sizes.step_stride : nullptr;
-  };
+  const float* rows[kLanes];
+  RowsOf(sizes, tensor, group, step, rows);
   for (int pair = 0; pair < kLanes / 2; ++pair) {
-    Math::StoreRight(right, sizes.channel_columns(), pair, row_of(2 * pair), row_of(2 * pair + 1), sizes.channels);
+    Math::StoreRight(right, sizes.channel_columns(), pair, rows[2 * pair], rows[2 * pair + 1], sizes.channels);
   }
 }
 

@@ -33,14 +33,17 @@ def test_it_is_for_aarch64(aarch64_program):
     assert int.from_bytes(header[18:20], "little") == 183  # EM_AARCH64
 
 
-def test_its_tracks_are_those_of_this_machine(aarch64_program, run_infer, exported, tmp_path):
+@pytest.mark.parametrize("engine", ["fused", "mindspore"])
+def test_its_tracks_are_those_of_this_machine(aarch64_program, run_infer, exported, tmp_path, engine):
     if shutil.which(EMULATOR) is None:
         pytest.skip(f"found no {EMULATOR}, which runs the program")
     speech, rate = soundfile.read(SPEECH / "carlo.flac", frames=28000)  # four chunks
     soundfile.write(tmp_path / "talk.wav", speech, rate, subtype="FLOAT")
-    options = ["--model", str(exported.path), "--input", str(tmp_path / "talk.wav"), "--output"]
+    options = ["--model", str(exported.path), "--input", str(tmp_path / "talk.wav"), "--engine", engine, "--output"]
     assert run_infer(*options, tmp_path / "here").returncode == 0
-    command = [EMULATOR, "-L", LOADER_FOLDER, aarch64_program, "--no-cache", *options, tmp_path / "there"]
+    # The emulator's own file is what /proc/self/exe names, so the program for the engine is run directly.
+    program = aarch64_program if engine == "fused" else aarch64_program.with_name("gdprnn_infer_mindspore")
+    command = [EMULATOR, "-L", LOADER_FOLDER, program, "--no-cache", *options, tmp_path / "there"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     for name in ("talk_s1.wav", "talk_s2.wav"):

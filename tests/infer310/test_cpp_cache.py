@@ -29,7 +29,7 @@ def separate(run_infer, exported, talk, tmp_path):
     def run(*options, home=tmp_path / "home", runs=run_infer, **variables):
         environment = {name: value for name, value in os.environ.items() if name not in ("GLOG_v", "XDG_CACHE_HOME")}
         environment |= {"XDG_CACHE_HOME": str(home), **variables}
-        command = ("--model", exported.path, "--input", talk, "--output", tmp_path / "out")
+        command = ("--model", exported.path, "--input", talk, "--output", tmp_path / "out", "--engine", "mindspore")
         result = runs(*command, *options, env=environment)
         assert (result.returncode, result.stderr) == (0, ""), result.stderr
         return np.stack([soundfile.read(tmp_path / f"out/talk_s{number}.wav")[0] for number in (1, 2)])
@@ -104,10 +104,11 @@ def test_without_xdg_cache_home_it_is_below_home(separate, tmp_path):
 
 
 def test_without_the_converter_the_mindir_is_used(separate, cpp_build, tmp_path):
-    program = shutil.copy(cpp_build / "gdprnn_infer", tmp_path / "gdprnn_infer")
+    for name in ("gdprnn_infer", "gdprnn_infer_mindspore"):
+        shutil.copy(cpp_build / name, tmp_path)
 
     def run(*options, env):
-        return subprocess.run([program, *options], env=env, capture_output=True, text=True, check=False)
+        return subprocess.run([tmp_path / "gdprnn_infer", *options], env=env, capture_output=True, text=True, check=False)
 
     assert np.array_equal(separate(runs=run), separate("--no-cache"))
     assert kept(tmp_path / "home") == []
@@ -115,7 +116,7 @@ def test_without_the_converter_the_mindir_is_used(separate, cpp_build, tmp_path)
 
 def test_two_first_runs_at_once(gdprnn_infer, exported, talk, tmp_path):
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "home")}
-    command = [gdprnn_infer, "--model", exported.path, "--input", talk, "--output"]
+    command = [gdprnn_infer, "--model", exported.path, "--input", talk, "--engine", "mindspore", "--output"]
     jobs = [subprocess.Popen([*command, tmp_path / name], env=environment) for name in ("one", "two")]
     assert [job.wait(timeout=120) for job in jobs] == [0, 0]
     assert len(kept(tmp_path / "home")) == 2
@@ -140,6 +141,7 @@ def test_pages_of_the_runtime_that_are_not_needed_are_given_back(gdprnn_infer, e
     """The runtime's libraries take 190 MB when they are loaded; while a network runs it is a small part of that."""
     soundfile.write(tmp_path / "long.wav", np.tile(soundfile.read(talk)[0], 400), RATE)
     command = [gdprnn_infer, "--model", exported.path, "--input", tmp_path / "long.wav", "--output", tmp_path / "out"]
+    command += ["--engine", "mindspore"]
     job = subprocess.Popen(command)
     try:
         while not list(tmp_path.glob("out/.*")):  # until its hidden folder is there, it has no network yet

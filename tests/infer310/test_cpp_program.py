@@ -5,8 +5,10 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -83,6 +85,7 @@ def limited(num_bytes: int):
 # numbers
 
 CHUNK = RATE  # samples of the exported network's chunks
+FUSED, MINDSPORE = ("--engine", "fused"), ("--engine", "mindspore")
 
 
 @pytest.mark.parametrize(
@@ -99,13 +102,14 @@ CHUNK = RATE  # samples of the exported network's chunks
         (CHUNK * 9 // 2, 7350, 3, "DOUBLE"),
     ],
 )
-def test_tracks_are_those_of_python(separate, separator, speech, tmp_path, recorded):
+@pytest.mark.parametrize("engine", [FUSED, MINDSPORE])
+def test_tracks_are_those_of_python(separate, separator, speech, tmp_path, recorded, engine):
     num_samples, rate, num_channels, subtype = recorded
     mono = soxr.resample(speech[:num_samples], RATE, rate) if rate != RATE else speech[:num_samples]
     recording = np.stack([mono * (1 + 0.2 * channel) for channel in range(num_channels)], axis=1)
     path = tmp_path / "talk.wav"
     soundfile.write(path, recording, rate, subtype=subtype)
-    result = separate(path)
+    result = separate(path, *engine)
     assert result.returncode == 0, result.stderr
     expected = separator(path)
     tracks = read_tracks(tmp_path / "out", "talk")
@@ -125,21 +129,23 @@ def test_files_are_those_of_python_byte_by_byte_but_for_the_last_bits(run_infer,
         assert np.abs(steps).max() <= 1
 
 
+@pytest.mark.parametrize("engine", [FUSED, MINDSPORE])
 @pytest.mark.parametrize("num_models", [2, 3])
-def test_models_side_by_side_give_the_same_numbers(run_infer, exported, speech, tmp_path, num_models):
+def test_chunks_side_by_side_give_the_same_numbers(run_infer, exported, speech, tmp_path, num_models, engine):
     soundfile.write(tmp_path / "talk.wav", speech[: 5 * RATE], RATE, subtype="FLOAT")
     for batch in (1, num_models):
         run_infer(
             *("--model", exported.path, "--input", tmp_path / "talk.wav", "--output", tmp_path / f"out{batch}"),
-            *("--batch", batch, "--threads", 2),
+            *("--batch", batch, "--threads", 2, *engine),
         )
     assert np.array_equal(read_tracks(tmp_path / "out1", "talk"), read_tracks(tmp_path / f"out{num_models}", "talk"))
 
 
-def test_a_network_of_three_speakers_exported_for_batches(run_infer, export_tiny, speech, tmp_path):
+@pytest.mark.parametrize("engine", [FUSED, MINDSPORE])
+def test_a_network_of_three_speakers_exported_for_batches(run_infer, export_tiny, speech, tmp_path, engine):
     three = export_tiny(batch_size=2, num_speakers=3)
     soundfile.write(tmp_path / "talk.wav", speech[: 4 * RATE], RATE, subtype="FLOAT")
-    run_infer("--model", three.path, "--input", tmp_path / "talk.wav", "--output", tmp_path / "out")
+    run_infer("--model", three.path, "--input", tmp_path / "talk.wav", "--output", tmp_path / "out", *engine)
     expected = Separator(three.checkpoint, chunk_seconds=three.chunk_seconds, batch_size=2)(tmp_path / "talk.wav")
     tracks = read_tracks(tmp_path / "out", "talk")
     assert tracks.shape == (3, 4 * RATE)
@@ -153,6 +159,89 @@ def test_real_speech_of_forty_seconds(run_infer, exported, separator, speech, tm
     expected = separator(tmp_path / "talk.wav")
     tracks = read_tracks(tmp_path / "out", "talk")
     assert (np.abs(tracks - expected) <= 1e-4 * np.abs(expected).max(axis=1, keepdims=True)).all()
+
+
+# The network's own forms: frames longer than two hops, more pairs, levels kept, an odd K.
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_filters": 32, "normalize_level": True},
+        {"num_pairs": 3, "chunk_frames": 33},
+        {"num_filters": 36, "kernel_size": 6, "hidden_size": 14, "num_speakers": 5, "normalize_level": True},
+    ],
+)
+def test_networks_of_other_forms(run_infer, export_tiny, speech, tmp_path, settings):
+    network = export_tiny(**settings)
+    soundfile.write(tmp_path / "talk.wav", speech[: 3 * RATE], RATE, subtype="FLOAT")
+    result = run_infer("--model", network.path, "--input", tmp_path / "talk.wav", "--output", tmp_path / "out", *FUSED)
+    assert result.returncode == 0, result.stderr
+    expected = Separator(network.checkpoint, chunk_seconds=network.chunk_seconds)(tmp_path / "talk.wav")
+    tracks = read_tracks(tmp_path / "out", "talk")
+    assert (np.abs(tracks - expected) <= 1e-4 * np.abs(expected).max(axis=1, keepdims=True)).all()
+
+
+def kinds_here(program: Path) -> list[str]:
+    """The kinds of processors for which operators were built and that this one can run; plain is always there."""
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    needs = {"avx2": {"avx2", "fma"}, "avx512": {"avx512dq", "avx512vl"}, "bf16": {"avx512_bf16"}, "amx": {"amx_bf16"}}
+    built = {path.stem.removeprefix("gdprnn_kernels_") for path in program.parent.glob("gdprnn_kernels_*.so")}
+    assert "plain" in built
+    return ["plain", *(kind for kind, needed in needs.items() if kind in built and needed <= flags)]
+
+
+def test_the_operators_for_every_kind_of_processor(gdprnn_infer, run_infer, exported, separator, speech, tmp_path):
+    soundfile.write(tmp_path / "talk.wav", speech[: 3 * RATE], RATE, subtype="FLOAT")
+    expected = separator(tmp_path / "talk.wav")
+    peaks = np.abs(expected).max(axis=1, keepdims=True)
+    for kind in kinds_here(gdprnn_infer):
+        options = ("--model", exported.path, "--input", tmp_path / "talk.wav", "--output", tmp_path / kind, "--verbose")
+        result = run_infer(*options, env={**os.environ, "GDPRNN_PROCESSOR": kind})
+        assert result.stderr.startswith(f"operators for {kind}\n")
+        assert (np.abs(read_tracks(tmp_path / kind, "talk") - expected) <= 1e-4 * peaks).all()
+
+
+def test_bfloat16_where_the_processor_has_it(gdprnn_infer, run_infer, export_tiny, speech, tmp_path):
+    network = export_tiny(num_filters=32, hidden_size=32)
+    soundfile.write(tmp_path / "talk.wav", speech[: 3 * RATE], RATE, subtype="FLOAT")
+    command = ("--model", network.path, "--input", tmp_path / "talk.wav", "--amp", "bfloat16", "--output")
+    kinds = [kind for kind in kinds_here(gdprnn_infer) if kind in ("bf16", "amx")]
+    if not kinds:
+        check_failure(run_infer(*command, tmp_path / "out"), OPTIONS, "--amp: found bfloat16 on a processor without it")
+        pytest.skip("found a processor without bfloat16")
+    expected = Separator(network.checkpoint, chunk_seconds=network.chunk_seconds)(tmp_path / "talk.wav")
+    peak = np.abs(expected).max()
+    for kind in kinds:
+        result = run_infer(*command, tmp_path / kind, env={**os.environ, "GDPRNN_PROCESSOR": kind})
+        assert result.returncode == 0, result.stderr
+        difference = np.abs(read_tracks(tmp_path / kind, "talk") - expected).max() / peak
+        assert 1e-5 < difference < 0.02  # 8 bits of significand, so something was rounded
+
+
+def test_bfloat16_of_sizes_that_it_does_not_have(gdprnn_infer, separate, talk):
+    if not {"bf16", "amx"} & set(kinds_here(gdprnn_infer)):
+        pytest.skip("found a processor without bfloat16")
+    check_failure(separate(talk, "--amp", "bfloat16"), OPTIONS, "found bfloat16 with N = 16 and H = 8, expected multiples")
+
+
+def test_a_kind_of_processor_that_is_none(separate, talk):
+    result = separate(talk, env={**os.environ, "GDPRNN_PROCESSOR": "z80"})
+    check_failure(result, OPTIONS, "GDPRNN_PROCESSOR: found 'z80', expected a kind of processor that can be taken here")
+
+
+PEAK_OF_A_PROGRAM = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def test_memory_is_not_that_of_the_runtime(gdprnn_infer, exported, talk, tmp_path):
+    """Whose libraries alone take 200 MB."""
+    command = [gdprnn_infer, "--model", exported.path, "--input", talk, "--output", tmp_path / "out"]
+    # A process's peak is at least that of the one which started it, so that must be a small one.
+    small = [sys.executable, "-c", PEAK_OF_A_PROGRAM, *command]
+    result = subprocess.run(small, capture_output=True, text=True, check=True)
+    assert 1000 < int(result.stdout) < 60_000  # kB
 
 
 # what is told
@@ -206,7 +295,10 @@ def test_help_and_version(run_infer):
 
 def test_start_up_is_told_when_asked_for(run_infer, exported, talk, tmp_path):
     command = ("--model", exported.path, "--input", talk, "--output", tmp_path / "out", "--threads", 2, "--batch", 2)
-    result = run_infer(*command, "--verbose", env={**os.environ, "GLOG_v": "4"})  # so the runtime logs nothing
+    result = run_infer(*command, "--verbose")
+    told = r"operators for [a-z0-9]+\nstart-up: [0-9.]+ s for 1 network with 2 threads each\n"
+    assert re.fullmatch(told, result.stderr)
+    result = run_infer(*command, "--verbose", *MINDSPORE, env={**os.environ, "GLOG_v": "4"})  # the runtime logs nothing
     assert re.fullmatch(r"start-up: [0-9.]+ s for 2 networks with 1 thread each\n", result.stderr)
 
 
@@ -215,7 +307,7 @@ def test_start_up_is_told_when_asked_for(run_infer, exported, talk, tmp_path):
     [(2, 1, "1 network with 2 threads"), (3, 2, "2 networks with 1 thread"), (2, 5, "2 networks with 1 thread")],
 )
 def test_networks_never_take_more_threads_than_asked_for(separate, talk, threads, batch, told):
-    options = ("--threads", threads, "--batch", batch, "--verbose")
+    options = ("--threads", threads, "--batch", batch, "--verbose", *MINDSPORE)
     result = separate(talk, *options, env={**os.environ, "GLOG_v": "4"})
     assert f" for {told} each\n" in result.stderr
 
@@ -229,6 +321,9 @@ def test_networks_never_take_more_threads_than_asked_for(separate, talk, threads
         (["--speed", "2"], "found '--speed', which is no option of this program"),
         (["--threads", "two"], "--threads: found 'two', expected a whole number from 1 to 4096"),
         (["--device", "gpu"], "--device: found 'gpu', expected cpu or ascend"),
+        (["--engine", "steam"], "--engine: found 'steam', expected fused or mindspore"),
+        (["--engine", "fused", "--device", "ascend"], "--engine: found fused for ascend, expected mindspore"),
+        (["--engine", "mindspore", "--amp", "bfloat16"], "--amp: found bfloat16 with the engine mindspore, expected none"),
         (["--index", "index.json"], "found --input and --index, expected one of them"),
     ],
 )
@@ -240,7 +335,8 @@ def test_wrong_options(run_infer, words, message):
 def test_a_batch_that_is_no_multiple_of_the_exported_one(run_infer, export_tiny, talk, tmp_path):
     network = export_tiny(batch_size=2, num_speakers=3)
     command = ("--model", network.path, "--input", talk, "--output", tmp_path / "out")
-    check_failure(run_infer(*command, "--batch", 3), OPTIONS, "--batch: found 3, expected a multiple of 2")
+    assert run_infer(*command, "--batch", 3).returncode == 0
+    check_failure(run_infer(*command, "--batch", 3, *MINDSPORE), OPTIONS, "--batch: found 3, expected a multiple of 2")
     check_failure(run_infer(*command, "--batch", 4, "--device", "ascend"), OPTIONS, "--batch: found 4, expected 2")
 
 
@@ -295,26 +391,60 @@ def test_a_damaged_network_is_seen_before_the_runtime_gets_it(run_infer, copied,
     check_failure(result, MODEL, "damaged, or not the network of")
 
 
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        (FUSED, "found .*, expected a network that export.py wrote"),
+        (MINDSPORE, "the runtime cannot build it for cpu .it says '.*expected a network that"),
+    ],
+)
 @pytest.mark.parametrize("content", [b"", b"this is no network", b"\0" * 5000, "half"])
-def test_a_network_that_the_runtime_does_not_take(run_infer, copied, talk, tmp_path, content):
+def test_a_network_that_the_engine_does_not_take(run_infer, copied, talk, tmp_path, content, engine, message):
     whole = copied.read_bytes()
     copied.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
     rewritten(copied)
-    result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out")
-    check_failure(result, MODEL, "tiny.mindir: the runtime cannot build it for cpu .it says '.*expected a network that")
+    result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out", *engine)
+    check_failure(result, MODEL, f"tiny.mindir: {message}")
 
 
-def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer, copied, talk, tmp_path):
+def test_a_network_of_an_odd_size(run_infer, export_tiny, talk, tmp_path):
+    """MindSpore takes it, the operators do not."""
+    network = export_tiny(hidden_size=7)
+    command = ("--model", network.path, "--input", talk, "--output", tmp_path / "out")
+    check_failure(run_infer(*command), MODEL, "found H = 7, .*; --engine mindspore takes others")
+    assert run_infer(*command, *MINDSPORE).returncode == 0
+
+
+def test_a_network_for_another_device(run_infer, exported, talk, tmp_path):
+    import export
+
+    options = ("--ckpt_path", exported.checkpoint, "--file_name", tmp_path / "ascend", "--seconds", 1)
+    export.main([*map(str, options), "--device_target", "Ascend"])
+    result = run_infer("--model", tmp_path / "ascend.mindir", "--input", talk, "--output", tmp_path / "out")
+    check_failure(result, MODEL, "expected a network that export.py wrote for a CPU")
+
+
+def test_without_the_program_for_the_runtime(gdprnn_infer, exported, talk, tmp_path):
+    """A copy of the program without its neighbours."""
+    program = shutil.copy(gdprnn_infer, tmp_path)
+    command = [program, "--model", exported.path, "--input", talk, "--output", tmp_path / "out"]
+    for engine, message in ((FUSED, "gdprnn_kernels_plain.so: no such file"), (MINDSPORE, "gdprnn_infer_mindspore: cann")):
+        result = subprocess.run([*command, *engine], capture_output=True, text=True, check=False)
+        check_failure(result, MODEL, message)
+
+
+@pytest.mark.parametrize("engine", [FUSED, (*MINDSPORE, "--no-cache")])
+def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer, copied, talk, tmp_path, engine):
     rng = np.random.default_rng(0)
     whole = np.frombuffer(copied.read_bytes(), np.uint8)
-    for _ in range(12):
+    for _ in range(12 if engine == FUSED else 8):
         content = whole.copy()
         places = rng.integers(0, len(content), 200)
         content[places] = rng.integers(0, 256, len(places))
         copied.write_bytes(content.tobytes())
         rewritten(copied)
-        options = ("--model", copied, "--input", talk, "--output", tmp_path / "out", "--no-cache")
-        result = run_infer(*options, timeout=120)
+        options = ("--model", copied, "--input", talk, "--output", tmp_path / "out")
+        result = run_infer(*options, *engine, timeout=120)
         assert result.returncode in (0, MODEL, INFERENCE), result
         if result.returncode:
             assert re.fullmatch("error: .*tiny.mindir.*\n", result.stderr), result.stderr
@@ -323,12 +453,14 @@ def test_networks_that_are_damaged_here_and_there_never_end_in_a_crash(run_infer
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, "found version 2, expected 1"),
+        ({"version": 1}, "found version 1, expected 2"),
         ({"format": "recipe"}, "format: found \"recipe\", expected 'gdprnn exported network'"),
         ({"file_format": "ONNX"}, "file_format: found 'ONNX', expected 'MINDIR'"),
         ({"num_speakers": 3}, "outputs.0.: found tracks float32 .1, 2, 8000., expected tracks float32 .1, 3, 8000."),
         ({"chunk_samples": 8001}, "inputs.0.: found mixture float32 .1, 8000., expected mixture float32 .1, 8001."),
         ({"sample_rate": "fast"}, 'sample_rate: found "fast", expected a whole number'),
+        ({"chunk_frames": 1}, "chunk_frames: found 1, expected a whole number from 2"),
+        ({"kernel_size": 8}, "encoder_weight: found 256 bytes of type 1, expected 512"),
         ({"overlap_samples": 4001}, "overlap_samples: found 4001, expected a whole number from 0 to 4000"),
     ],
 )
@@ -348,7 +480,7 @@ def test_a_description_of_another_network(run_infer, copied, talk, tmp_path):
         "outputs": [{"name": "tracks", "dtype": "float32", "shape": [1, 2, 4000]}],
     }
     rewritten(copied, **tensors)
-    result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out")
+    result = run_infer("--model", copied, "--input", talk, "--output", tmp_path / "out", *MINDSPORE)
     check_failure(result, MODEL, "found the inputs mixture float32 .1, 8000.")
 
 

@@ -16,6 +16,9 @@ DESCRIPTION = Description(
     sample_rate=8000,
     num_speakers=3,
     kernel_size=8,
+    chunk_frames=126,
+    normalize_level=True,
+    prelu_slope=0.25,
     batch_size=2,
     chunk_samples=8000,
     overlap_samples=2000,
@@ -43,7 +46,7 @@ def test_it_comes_back_as_it_was(tmp_path):
 def test_what_the_c_plus_plus_program_reads(tmp_path):
     write(DESCRIPTION, tmp_path / "a.json")
     values = json.loads((tmp_path / "a.json").read_text())
-    assert (values["format"], values["version"]) == ("gdprnn exported network", 1)
+    assert (values["format"], values["version"]) == ("gdprnn exported network", 2)
     assert values["inputs"] == [
         {"name": "mixture", "dtype": "float32", "shape": [2, 8000]},
         {"name": "num_samples", "dtype": "int32", "shape": [2]},
@@ -54,7 +57,7 @@ def test_what_the_c_plus_plus_program_reads(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "found .*2.*, expected format 'gdprnn exported network', version 1"),
+        ({"version": 1}, "found .*1.*, expected format 'gdprnn exported network', version 2"),
         ({"format": "other"}, "expected format"),
         ({"sample_rate": "8000"}, "sample_rate: found '8000', expected a whole number"),
         ({"largest_difference": "small"}, "largest_difference: found 'small', expected float . None"),

@@ -1,0 +1,35 @@
+# The target kernels: src/kernels of the repository as gdprnn_kernels_KIND.so, one for each kind of processor, of which
+# gdprnn_infer loads the best that the processor at hand can run.
+include(CheckCXXCompilerFlag)
+
+set(kernel_kinds plain)
+set(kernel_flags_plain "")
+if(target_machine STREQUAL "x86_64")
+  set(kernel_flags_avx2 -mavx2 -mfma)
+  set(kernel_flags_avx512 ${kernel_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+  set(kernel_flags_bf16 ${kernel_flags_avx512} -mavx512bf16)
+  set(kernel_flags_amx ${kernel_flags_bf16} -mamx-tile -mamx-bf16)
+  list(APPEND kernel_kinds avx2 avx512 bf16 amx)
+endif()
+
+add_custom_target(kernels)
+foreach(kind ${kernel_kinds})
+  list(JOIN kernel_flags_${kind} " " words)
+  check_cxx_compiler_flag("${words}" has_kernels_${kind})
+  if(NOT has_kernels_${kind})
+    continue()
+  endif()
+  set(name gdprnn_kernels_${kind})
+  add_library(${name} MODULE ${repository}/src/kernels/network.cc)
+  set_target_properties(${name} PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  target_compile_options(${name} PRIVATE -O3 -Wall -Wextra -Wpedantic -Wshadow -Werror -Wno-psabi
+                         ${kernel_flags_${kind}})
+  target_link_libraries(${name} PRIVATE Threads::Threads)
+  # Templates of the C++ library that were compiled for one kind of processor must not be taken by another's.
+  target_link_options(${name} PRIVATE -Wl,--version-script=${CMAKE_CURRENT_LIST_DIR}/kernels.map)
+  if(GDPRNN_SANITIZERS)
+    target_compile_options(${name} PRIVATE -fsanitize=${GDPRNN_SANITIZERS} -fno-omit-frame-pointer)
+    target_link_options(${name} PRIVATE -fsanitize=${GDPRNN_SANITIZERS})
+  endif()
+  add_dependencies(kernels ${name})
+endforeach()
