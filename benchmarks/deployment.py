@@ -3,13 +3,13 @@
     python -m benchmarks.deployment --work runs/deployment [--sizes demo paper] [--threads 1 2] [--rounds 5]
 
 Networks of three sizes with random weights are exported as MINDIR and ONNX. The runtimes are processes that run the
-network whenever they are asked to; they are asked in turn, so that a machine that becomes slower meets all of them,
-and the figures are ratios of medians. For one thread all are held to one core, as MindSpore takes more than it is told
-to. At the end a recording of a minute goes through separate.py and gdprnn_infer, in chunks of 16 s. Printed are tables
-in Markdown. Needs onnx and onnxruntime, which requirements-dev.txt names.
+network whenever they are asked to; they are asked in turn, forwards and backwards, so that a machine that becomes
+slower meets all of them, and the figures are ratios of medians. For one thread all are held to one core, as MindSpore
+takes more than it is told to. At the end a recording of a minute goes through separate.py and gdprnn_infer, in chunks
+of 16 s. Printed are tables in Markdown. Needs onnx and onnxruntime, which requirements-dev.txt names.
 
-"C++" is gdprnn_infer as it is, "C++, MindSpore" its --engine mindspore: with the network from its cache, where it has been
-converted at the first start, which is not measured.
+"C++" is gdprnn_infer as it is, "C++, MindSpore" its --engine mindspore: with the network from its cache, where it has
+been converted at the first start, which is not measured.
 """
 
 import os
@@ -52,6 +52,7 @@ SIZES = {
     "paper": Size("paper (N = H = 128, L = 8, R = 6)", {"kernel_size": 8, "hidden_size": 128, "num_pairs": 6}, 5),
 }
 WARM_UP = 2
+PAUSE_SECONDS = 0.1  # before a run: threads of the process before may still be looking for work
 
 
 def export_all(work: Path, names: Sequence[str]) -> None:
@@ -113,10 +114,11 @@ def has_bfloat16() -> bool:
 
 
 def measure(contenders: Sequence[Contender], rounds: int) -> None:
-    """Run all of them in turn, then start each twice more, alone."""
+    """Run all of them in turn, forwards and backwards, then start each twice more, alone."""
     processes = [Process(contender) for contender in contenders]
     for number in range(WARM_UP + rounds):
-        for process in processes:
+        for process in processes[:: -1 if number % 2 else 1]:
+            time.sleep(PAUSE_SECONDS)
             seconds = process.run_once()
             if number >= WARM_UP:
                 process.contender.seconds.append(seconds)

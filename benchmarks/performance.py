@@ -6,7 +6,8 @@
 Same weights and example for all; that outputs and first losses agree is checked, too. Every contender is a process of
 its own. Where they do not fit into the memory together, they run in groups, each with PyTorch in it, because a ratio is
 only told between contenders that ran in turn. Tables in Markdown are printed and added to performance.md in the work
-folder. Needs PyTorch (requirements-torch.txt). docs/performance.md tells what each number means.
+folder, where pictures of training lie too, frontier-SIZE.png. Needs PyTorch (requirements-torch.txt).
+docs/performance.md tells what each number means.
 """
 
 import importlib.util
@@ -24,6 +25,7 @@ import numpy as np
 from benchmarks.agreement import check_losses, check_tracks
 from benchmarks.block_worker import TASKS
 from benchmarks.contenders import LEFT_OUT, Contender, Process, idle_shares, in_turn, processor_name, started
+from benchmarks.frontier_picture import draw_frontier, frontier
 from benchmarks.performance_tables import Group, block_table, product_table, table
 from benchmarks.performance_worker import result_path, weights_path
 from benchmarks.sizes import MEASURED, SIZES, Size, products
@@ -166,6 +168,8 @@ def run_part(part: str, name: str, kinds: Sequence[str], *, rounds: int | None, 
             tracks = {each.name: np.load(result_path(work, name, each.name)) for each in groups[-1].contenders}
             report.write(check_tracks(tracks, TORCH, report.problems))
     report.write((block_table if part == "block" else table)(groups, TORCH))
+    if part == "training":
+        draw_frontier(size.title, frontier(groups, TORCH), work / f"frontier-{name}.png")
     report.write(product_table(groups))
 
 

@@ -6,6 +6,7 @@ import pytest
 from benchmarks import growth_points, performance
 from benchmarks.agreement import check_losses, check_tracks, track_error
 from benchmarks.contenders import Contender, in_turn, markdown_table, spread
+from benchmarks.frontier_picture import draw_frontier, frontier
 from benchmarks.growth_picture import draw, growth_table
 from benchmarks.growth_points import MEASURED, MEMORY, TRAINING, WHOLE, Point, Result
 from benchmarks.performance_tables import Group, block_table, paired_ratio, product_table, table
@@ -101,6 +102,13 @@ def test_the_table_of_training():
 
 def test_the_table_of_inference_has_the_real_time_factor():
     assert cells(table([group("inference")], "PyTorch"), "ours")[-1] == "0.6250"
+
+
+def test_the_frontier_has_the_ratios_of_the_tables(tmp_path):
+    points = frontier([group("training")], "PyTorch")
+    assert points == {"PyTorch": (1.0, 1.0), "ours": (0.625, 0.5)}
+    draw_frontier("paper", points, tmp_path / "frontier.png")
+    assert (tmp_path / "frontier.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_table_without_the_baseline_has_no_ratios():

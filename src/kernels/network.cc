@@ -1,6 +1,7 @@
 // The library that src/kernels/network_interface.h describes. Compiled once for each kind of processor.
 #include <cstdio>
 #include <exception>
+#include <new>
 #include <stdexcept>
 
 #include "half.h"
@@ -45,10 +46,12 @@ GDPRNN_EXPORTED int GdprnnSeparate(const GdprnnNetwork* network, const float* co
   try {
     Separate(*network, mixtures, tracks, num_mixtures, num_samples, num_threads, half != 0);
     return 0;
+  } catch (const std::bad_alloc&) {
+    std::snprintf(reason, reason_size, "found too little memory");
   } catch (const std::exception& error) {
     std::snprintf(reason, reason_size, "%s", error.what());
-    return 1;
   }
+  return 1;
 }
 
 GDPRNN_EXPORTED int GdprnnHalfMultiple() { return HalfMultiple(); }

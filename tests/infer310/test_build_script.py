@@ -110,7 +110,7 @@ def copied_sources(tmp_path):
     def copy(cpp_build: Path) -> Path:
         repository = tmp_path / "first"
         shutil.copytree(BUILD_SH.parent, repository / BUILD_SH.parent.name, ignore=shutil.ignore_patterns("build*/"))
-        (repository / "src").mkdir()
+        shutil.copytree(BUILD_SH.parents[1] / "src/kernels", repository / "src/kernels")
         shutil.copy(BUILD_SH.parents[1] / "src/version.py", repository / "src")
         (repository / ".cache").mkdir()
         (repository / ".cache/mindspore_lite").symlink_to(runtime_folder(cpp_build).parent)
@@ -187,7 +187,7 @@ def test_an_sdk_in_the_official_layout(cpp_build, tmp_path):
     (runtime / "lib/libmindspore_glog.so.0").rename(runtime / "third_party/glog/libmindspore_glog.so.0")
     command = ["cmake", "-S", BUILD_SH.parent, "-B", tmp_path / "build", f"-DLITE_HOME={tmp_path / 'sdk'}"]
     subprocess.run(command, capture_output=True, check=True)
-    linking = (tmp_path / "build/CMakeFiles/gdprnn_infer.dir/link.txt").read_text()
+    linking = (tmp_path / "build/CMakeFiles/gdprnn_infer_mindspore.dir/link.txt").read_text()
     for word in ("lib/libmindspore-lite.so", "third_party/glog/libmindspore_glog.so.0"):
         assert f" {runtime}/{word}" in linking
     for folder in ("lib", "third_party/glog"):

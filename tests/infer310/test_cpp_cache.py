@@ -108,7 +108,9 @@ def test_without_the_converter_the_mindir_is_used(separate, cpp_build, tmp_path)
         shutil.copy(cpp_build / name, tmp_path)
 
     def run(*options, env):
-        return subprocess.run([tmp_path / "gdprnn_infer", *options], env=env, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [tmp_path / "gdprnn_infer", *options], env=env, capture_output=True, text=True, check=False
+        )
 
     assert np.array_equal(separate(runs=run), separate("--no-cache"))
     assert kept(tmp_path / "home") == []

@@ -220,7 +220,9 @@ def test_bfloat16_where_the_processor_has_it(gdprnn_infer, run_infer, export_tin
 def test_bfloat16_of_sizes_that_it_does_not_have(gdprnn_infer, separate, talk):
     if not {"bf16", "amx"} & set(kinds_here(gdprnn_infer)):
         pytest.skip("found a processor without bfloat16")
-    check_failure(separate(talk, "--amp", "bfloat16"), OPTIONS, "found bfloat16 with N = 16 and H = 8, expected multiples")
+    check_failure(
+        separate(talk, "--amp", "bfloat16"), OPTIONS, "found bfloat16 with N = 16 and H = 8, expected multiples"
+    )
 
 
 def test_a_kind_of_processor_that_is_none(separate, talk):
@@ -323,7 +325,10 @@ def test_networks_never_take_more_threads_than_asked_for(separate, talk, threads
         (["--device", "gpu"], "--device: found 'gpu', expected cpu or ascend"),
         (["--engine", "steam"], "--engine: found 'steam', expected fused or mindspore"),
         (["--engine", "fused", "--device", "ascend"], "--engine: found fused for ascend, expected mindspore"),
-        (["--engine", "mindspore", "--amp", "bfloat16"], "--amp: found bfloat16 with the engine mindspore, expected none"),
+        (
+            ["--engine", "mindspore", "--amp", "bfloat16"],
+            "--amp: found bfloat16 with the engine mindspore, expected none",
+        ),
         (["--index", "index.json"], "found --input and --index, expected one of them"),
     ],
 )
@@ -428,7 +433,10 @@ def test_without_the_program_for_the_runtime(gdprnn_infer, exported, talk, tmp_p
     """A copy of the program without its neighbours."""
     program = shutil.copy(gdprnn_infer, tmp_path)
     command = [program, "--model", exported.path, "--input", talk, "--output", tmp_path / "out"]
-    for engine, message in ((FUSED, "gdprnn_kernels_plain.so: no such file"), (MINDSPORE, "gdprnn_infer_mindspore: cann")):
+    for engine, message in (
+        (FUSED, "gdprnn_kernels_plain.so: no such file"),
+        (MINDSPORE, "gdprnn_infer_mindspore: cann"),
+    ):
         result = subprocess.run([*command, *engine], capture_output=True, text=True, check=False)
         check_failure(result, MODEL, message)
 
