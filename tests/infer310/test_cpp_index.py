@@ -67,13 +67,19 @@ def expected_tracks(exported, tmp_path_factory) -> list[np.ndarray]:
     return [np.concatenate(list(separate_in_chunks(each, separate, chunking, RATE)), axis=1) for each in mixtures]
 
 
-@pytest.mark.parametrize("engine", ["fused", "mindspore"])
-@pytest.mark.parametrize("options", [(), ("--batch", 3, "--threads", 2)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (*batch, "--engine", engine)
+        for engine in ("fused", "mindspore")
+        for batch in ((), ("--batch", 3, "--threads", 2))
+    ],
+)
 @pytest.mark.parametrize("padding", [0, 100])
-def test_outputs_are_those_of_python(run_infer, expected_tracks, command, options, padding, engine):
+def test_outputs_are_those_of_python(run_infer, expected_tracks, command, options, padding):
     index, outputs = command[3], command[5]
     write_folder(index.parent, padding=padding)
-    result = run_infer(*command, *options, "--engine", engine)
+    result = run_infer(*command, *options)
     assert result.returncode == 0, result.stderr
     for length, tracks, expected in zip(LENGTHS, read_folder(outputs), expected_tracks, strict=True):
         assert tracks.shape == (2, length)
