@@ -1,4 +1,4 @@
-# The target kernels: src/kernels of the repository as gdprnn_kernels_KIND.so, one for each kind of processor, of which
+# The target kernels: kernels/network.cc as gdprnn_kernels_KIND.so, one for each kind of processor, of which
 # gdprnn_infer loads the best that the processor at hand can run.
 include(CheckCXXCompilerFlag)
 
@@ -20,7 +20,9 @@ foreach(kind ${kernel_kinds})
     continue()
   endif()
   set(name gdprnn_kernels_${kind})
-  add_library(${name} MODULE ${repository}/src/kernels/network.cc)
+  add_library(${name} MODULE ${CMAKE_CURRENT_SOURCE_DIR}/kernels/network.cc)
+  target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/inc)
+  target_include_directories(${name} PRIVATE ${repository}/src/kernels)
   set_target_properties(${name} PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_compile_options(${name} PRIVATE -O3 -Wall -Wextra -Wpedantic -Wshadow -Werror -Wno-psabi
                          ${kernel_flags_${kind}})

@@ -1,7 +1,7 @@
 // The whole network behind an interface without C++, so that a program can choose among libraries which were compiled
-// for different processors (src/kernels/network.cc).
-#ifndef GDPRNN_KERNELS_NETWORK_INTERFACE_H_
-#define GDPRNN_KERNELS_NETWORK_INTERFACE_H_
+// for different processors (kernels/network.cc).
+#ifndef GDPRNN_NETWORK_INTERFACE_H_
+#define GDPRNN_NETWORK_INTERFACE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -35,4 +35,4 @@ typedef int GdprnnHalfMultipleFunction();
 
 }  // extern "C"
 
-#endif  // GDPRNN_KERNELS_NETWORK_INTERFACE_H_
+#endif  // GDPRNN_NETWORK_INTERFACE_H_

@@ -1,4 +1,5 @@
-// The library that src/kernels/network_interface.h describes. Compiled once for each kind of processor.
+// The library that inc/network_interface.h describes, made of the operators in src/kernels of the repository. Compiled once for
+// each kind of processor.
 #include <cstdio>
 #include <exception>
 #include <new>

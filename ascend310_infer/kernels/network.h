@@ -1,7 +1,7 @@
 // The network's inference: encoder, gated blocks along and across half-overlapping chunks, head and overlap-add. The same
 // as src/models/swave.py, whose letters these are: T samples, F frames, S chunks of K frames, B mixtures.
-#ifndef GDPRNN_KERNELS_NETWORK_H_
-#define GDPRNN_KERNELS_NETWORK_H_
+#ifndef GDPRNN_NETWORK_RUN_H_
+#define GDPRNN_NETWORK_RUN_H_
 
 #include <algorithm>
 #include <cmath>
@@ -200,4 +200,4 @@ class NetworkRun {
 
 }  // namespace gdprnn
 
-#endif  // GDPRNN_KERNELS_NETWORK_H_
+#endif  // GDPRNN_NETWORK_RUN_H_
