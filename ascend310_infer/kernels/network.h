@@ -132,12 +132,7 @@ class NetworkRun {
   void RunBlock(int block) {
     const int64_t shape[] = {layout_.chunks, layout_.chunk, layout_.batch, layout_.channels};
     const float* const* arrays = network_.blocks + static_cast<int64_t>(block) * Weights<float>::kCount;
-    const auto at = [arrays](int place) { return arrays[place]; };
-    const Weights<const float> weights{{{at(0), at(1), at(2), at(3)}, {at(4), at(5), at(6), at(7)}},
-                                       {at(8), at(10)},
-                                       {at(9), at(11)},
-                                       at(12),
-                                       at(13)};
+    const auto weights = Weights<const float>::From(arrays);
     Forward<Math>(Sizes::Of(shape, block % 2 == 0, network_.hidden_size, Math::kRows), weights, nullptr, num_threads_)
         .Run(chunks_.data(), chunks_.data());
   }

@@ -75,7 +75,8 @@ struct Weights {
   Float* output_bias;              // [N]
 
   static constexpr int kCount = 14;
-  static Weights From(void** arrays) {
+  template <typename Array>
+  static Weights From(Array* const* arrays) {
     const auto at = [arrays](int place) { return static_cast<Float*>(arrays[place]); };
     return {{{at(0), at(1), at(2), at(3)}, {at(4), at(5), at(6), at(7)}},
             {at(8), at(10)},
