@@ -41,7 +41,7 @@ def test_its_tracks_are_those_of_this_machine(aarch64_program, run_infer, export
     soundfile.write(tmp_path / "talk.wav", speech, rate, subtype="FLOAT")
     options = ["--model", str(exported.path), "--input", str(tmp_path / "talk.wav"), "--engine", engine, "--output"]
     assert run_infer(*options, tmp_path / "here").returncode == 0
-    # The emulator's own file is what /proc/self/exe names, so the program for the engine is run directly.
+    # An emulated program cannot become another one, so the one for the engine is run directly.
     program = aarch64_program if engine == "fused" else aarch64_program.with_name("gdprnn_infer_mindspore")
     command = [EMULATOR, "-L", LOADER_FOLDER, program, "--no-cache", *options, tmp_path / "there"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
