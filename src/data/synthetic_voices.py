@@ -13,8 +13,10 @@ from the seed. A second run goes on from what is there; a larger corpus goes on 
 """
 
 import csv
+import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from src.files import make_folder, written_aside
 UTTERANCE_SECONDS = 4.4  # on average
 SOURCE = "synthetic (Kokoro-82M)"
 LICENCE = "Apache-2.0"
+LOCK = ".making"
 TABLES = {  # the columns of each; those that the demo corpus has come first
     "speakers.csv": "speaker,sex,split,language,source,package,version,licence,num_utterances,seconds,voices,speed",
     "origins.csv": "split,speaker,utterance,start_seconds,seconds,package,version,licence,file,speed,text",
@@ -55,15 +58,36 @@ def build_synthetic_corpus(
         num_threads: of the network that speaks.
 
     Raises:
-        UserError: as `fetch_files`, `load_speaker` and `plan_persons`; the folder holds another or a larger corpus; or
-            it cannot be written.
+        UserError: as `fetch_files`, `load_speaker` and `plan_persons`; the folder holds another or a larger corpus,
+            cannot be written, or another process makes voices there.
     """
-    make_folder(output_dir)
-    material = read_material(fetch_files(ALL_FILES, cache_dir))
-    persons = plan_persons(num_train, seed, material.voices)
-    count = utterances_each(hours, len(persons))
-    folders = [PersonFolder(output_dir, person, seed) for person in persons]
-    build(output_dir, folders, count, material, lambda: load_speaker(material.model, num_threads))
+    with alone_in(output_dir):
+        material = read_material(fetch_files(ALL_FILES, cache_dir))
+        persons = plan_persons(num_train, seed, material.voices)
+        folders = [PersonFolder(output_dir, person, seed) for person in persons]
+        count = utterances_each(hours, len(persons))
+        build(output_dir, folders, count, material, lambda: load_speaker(material.model, num_threads))
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes that make voices out of the folder, for the time of the block.
+
+    Raises:
+        UserError: one is there, or the folder cannot be made or written.
+    """
+    make_folder(folder)
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{folder}: found a process that is making voices there, expected none: "
+                "wait for it, stop it, or choose another --output"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 def utterances_each(hours: float, num_persons: int) -> int:

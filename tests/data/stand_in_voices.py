@@ -31,17 +31,20 @@ def material() -> Material:
 
 
 class Speaking:
-    """Hums at the style's pitch, a fifteenth of a second a token; counts its calls, and may fail at one of them."""
+    """Hums at the style's pitch, so many tokens a second; counts its calls, and may fail at one of them."""
 
-    def __init__(self, fail_at: int | None = None, failure: BaseException | None = None) -> None:
+    def __init__(
+        self, fail_at: int | None = None, failure: BaseException | None = None, *, tokens_per_second: float = 15.0
+    ) -> None:
         self.calls = 0
         self._fail_at, self._failure = fail_at, failure
+        self._tokens_per_second = tokens_per_second
 
     def __call__(self, text: Sequence[int], style: np.ndarray, speed: float) -> np.ndarray:
         self.calls += 1
         if self.calls == self._fail_at and self._failure is not None:
             raise self._failure
-        seconds = len(text) / 15 / speed
+        seconds = len(text) / self._tokens_per_second / speed
         sound = resample(voice(float(style[0]), seconds, seed=sum(text)), RATE, MODEL_RATE)
         silence = np.zeros(MODEL_RATE // 4)
         return np.concatenate([silence, sound, silence])

@@ -70,6 +70,14 @@ def test_splits_are_renamed_and_speakers_without_a_table_entered(real: Path, tmp
     assert (table["16"]["sex"], table["16"]["split"], table["anna"]["package"]) == ("M", "train", "real")
 
 
+def test_tables_have_the_new_names_of_splits(tmp_path: Path) -> None:
+    other = corpus(tmp_path / "other", {"tr/anna": "F", "cv/carl": "M"})
+    root = join_corpora([str(other)], tmp_path / "joined")
+    assert names(root) == {"train": ["anna"], "valid": ["carl"]}
+    for table in ("speakers.csv", "origins.csv"):
+        assert {row["speaker"]: row["split"] for row in rows(root / table)} == {"anna": "train", "carl": "valid"}
+
+
 def test_copies_where_links_cannot_be(real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")

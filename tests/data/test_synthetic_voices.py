@@ -15,7 +15,7 @@ from src.data.synthetic.person_folder import PersonFolder
 from src.data.synthetic.persons import SyntheticPerson, plan_persons
 from src.data.synthetic.registry_files import ALL_FILES
 from src.data.synthetic.speech import MODEL_RATE, as_utterance, load_speaker
-from src.data.synthetic_voices import build, main, utterances_each
+from src.data.synthetic_voices import alone_in, build, main, utterances_each
 from src.data.voice import median_pitch_hz
 from src.errors import UserError
 from tests.synthetic import RATE, voice
@@ -87,6 +87,7 @@ def test_tables_tell_what_is_there(built: Path) -> None:
         duration = soundfile.info(built / row["split"] / row["speaker"] / f"{row['utterance']}.flac").duration
         assert float(row["seconds"]) == pytest.approx(duration, abs=1e-3)
         assert row["text"].endswith((".", "?"))
+    assert len({row["text"] for row in origins}) == len(origins)
     total = sum(float(row["seconds"]) for row in origins if row["speaker"] == "mixed0001")
     assert float(speakers["mixed0001"]["seconds"]) == pytest.approx(total, abs=0.02)
     materials = rows(built / "materials.csv")
@@ -205,11 +206,34 @@ def test_clips_without_speech_are_tried_again_and_then_told(tmp_path: Path) -> N
         make(tmp_path, 1, Silent())
 
 
+@pytest.mark.parametrize("tokens_per_second", [12.0, 25.0])
+def test_slow_and_fast_persons_are_known_after_their_first_utterance(tmp_path: Path, tokens_per_second: float) -> None:
+    make(tmp_path, 1, Speaking(tokens_per_second=tokens_per_second), [MIXED])
+    assert make(tmp_path, 6, Speaking(tokens_per_second=tokens_per_second), [MIXED]) == 5
+    lengths = [soundfile.info(path).duration for path in tmp_path.rglob("*.flac")]
+    assert len(lengths) == 6
+    assert min(lengths) >= 3 and max(lengths) <= 6
+
+
+def test_a_clip_with_a_bad_sample_is_not_used() -> None:
+    clip = np.repeat(voice(120, 3.5, seed=1).astype(np.float64), 3)
+    assert len(as_utterance(clip)) > 3 * RATE
+    clip[1000] = np.nan
+    assert len(as_utterance(clip)) == 0
+
+
 def test_pauses_and_silence_fall_away() -> None:
     word = voice(120, 1.2, seed=1)
     clip = np.concatenate([np.zeros(4000), word, np.zeros(8000), word, np.zeros(4000)])
     spoken = as_utterance(np.repeat(clip, 3))
     assert 2 * 1.2 <= len(spoken) / RATE <= 2 * 1.2 + 0.15 + 4 * 0.06
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(UserError, match=r"found a process that is making voices there"):
+        main(["--output", str(tmp_path)])
+    with alone_in(tmp_path):
+        pass
 
 
 def test_how_many_utterances_make_the_hours() -> None:
