@@ -1,5 +1,6 @@
 """The recipes that benchmarks/recipes.py compares: what each does otherwise than the common base."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,34 +75,36 @@ def _model(text: str, **values: Any) -> Recipe:
     return Recipe(text, {"model": values})
 
 
-def _pairs(count: int, **values: Any) -> Recipe:
-    """The base with other data settings, in a network of `count` pairs."""
-    text = ", ".join(f"{key} {value}" for key, value in values.items())
-    return Recipe(f"R = {count}, {text}", {"model": {"num_pairs": count}, "data": values})
+def _two(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {}, **training: Any) -> Recipe:
+    """Of the network with two pairs, and batches of four unless told otherwise."""
+    settings = {"model": {"num_pairs": 2, **model}, "data": dict(data), "training": {"batch_size": 4, **training}}
+    return Recipe(f"two, {text}", settings)
 
 
+CHAINS = ("narrow_probability", "reverberation_probability", "coding_probability")
 RECIPES = {
     "base": Recipe("N = 128, L = 16, H = 64, R = 1, crops of 2 s, batch 1, Muon 2.4e-3, bfloat16"),
     "r2": _model("R = 2", num_pairs=2),
     "r3": _model("R = 3", num_pairs=3),
-    "r4": _model("R = 4", num_pairs=4),
-    "h128": _model("H = 128", hidden_size=128),
-    "r2-h128": _model("R = 2, H = 128", num_pairs=2, hidden_size=128),
     "r3-h128": _model("R = 3, H = 128", num_pairs=3, hidden_size=128),
-    "n64-l8-r2": _model("N = 64, L = 8, R = 2", num_filters=64, kernel_size=8, num_pairs=2),
     "float32": Recipe("float32", {"training": {"amp": "none"}}),
-    "r2-crop1": _pairs(2, segment_seconds=1.0),
-    "r2-crop4": _pairs(2, segment_seconds=4.0),
-    "r2-batch4": Recipe("R = 2, batch 4", {"model": {"num_pairs": 2}, "training": {"batch_size": 4}}),
-    "r2-rate-half": Recipe("R = 2, Muon 1.2e-3", {"model": {"num_pairs": 2}, "training": {"learning_rate": 1.2e-3}}),
-    "r2-adam": Recipe(
-        "R = 2, Adam 1e-3", {"model": {"num_pairs": 2}, "training": {"optimizer": "adam", "learning_rate": 1e-3}}
-    ),
-    "r2-unchanged": Recipe("R = 2, sources as they are", {"model": {"num_pairs": 2}, "data": NO_CHANGES}),
-    "r2-any-pitch": _pairs(2, pitch_ratio_first=1.0, pitch_ratio_last=1.0),
-    "r2-apart": _pairs(2, pitch_ratio_first=1.4, pitch_ratio_last=1.4),
-    "r2-narrow": _pairs(2, narrow_probability=0.3),
-    "r2-room": _pairs(2, reverberation_probability=0.3),
-    "r2-coded": _pairs(2, coding_probability=0.3),
-    "r2-chains": _pairs(2, narrow_probability=0.3, reverberation_probability=0.3, coding_probability=0.3),
+    "two": Recipe("R = 2, batch 4", {"model": {"num_pairs": 2}, "training": {"batch_size": 4}}),
+    "two-batch8": _two("batch 8", batch_size=8),
+    "two-h128": _two("H = 128", {"hidden_size": 128}),
+    "two-r1": _two("R = 1", {"num_pairs": 1}),
+    "two-r3": _two("R = 3", {"num_pairs": 3}),
+    "two-r4": _two("R = 4", {"num_pairs": 4}),
+    "two-n64-l8": _two("N = 64, L = 8", {"num_filters": 64, "kernel_size": 8}),
+    "two-crop1": _two("crops of 1 s, batch 8", data={"segment_seconds": 1.0}, batch_size=8),
+    "two-crop4": _two("crops of 4 s, batch 2", data={"segment_seconds": 4.0}, batch_size=2),
+    "two-rate-half": _two("Muon 1.2e-3", learning_rate=1.2e-3),
+    "two-rate-double": _two("Muon 4.8e-3", learning_rate=4.8e-3),
+    "two-adam": _two("Adam 2e-3", optimizer="adam", learning_rate=2e-3),
+    "two-unchanged": _two("sources as they are", data=NO_CHANGES),
+    "two-any-pitch": _two("any pitches", data={"pitch_ratio_first": 1.0, "pitch_ratio_last": 1.0}),
+    "two-apart": _two("pitches 1.4 apart", data={"pitch_ratio_first": 1.4, "pitch_ratio_last": 1.4}),
+    "two-narrow": _two("three of ten sources with a narrow band", data={"narrow_probability": 0.3}),
+    "two-room": _two("three of ten sources in a room", data={"reverberation_probability": 0.3}),
+    "two-coded": _two("three of ten sources coded", data={"coding_probability": 0.3}),
+    "two-chains": _two("narrow band, room, coder, each for three of ten sources", data=dict.fromkeys(CHAINS, 0.3)),
 }

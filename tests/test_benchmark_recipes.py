@@ -23,7 +23,7 @@ def test_every_recipe_is_a_valid_configuration():
     configs = {name: recipe.config("t", "v") for name, recipe in RECIPES.items()}
     assert len(set(configs.values())) == len(RECIPES)
     assert all((config.data.train, config.training.schedule) == ("t", "constant") for config in configs.values())
-    assert configs["r2-crop4"].data.segment_seconds == 4 and configs["r2-crop4"].model.num_pairs == 2
+    assert configs["two-crop4"].data.segment_seconds == 4 and configs["two-crop4"].model.num_pairs == 2
 
 
 @pytest.mark.parametrize(
