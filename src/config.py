@@ -97,6 +97,9 @@ class DataConfig:
     flatten_spectrum: bool = False  # bring every person's long-term spectrum to the mean of all
     equalizer_db: float = 0.0  # largest gain or cut of a source's random equalizer; 0: none
     noise_floor_db: float = 0.0  # loudest random noise floor, relative to its source, e.g. -20; 0: none
+    narrow_probability: float = 0.0  # of a source to have a narrower band, as of a lower sampling rate
+    reverberation_probability: float = 0.0  # of a source to be in a room, whose reverberation is part of the target
+    coding_probability: float = 0.0  # of a source to have gone through a speech coder, mu-law or a coarser one
 
     def __post_init__(self) -> None:
         """Check every field, and those that must fit each other."""
@@ -114,6 +117,9 @@ class DataConfig:
             ("pitch_ratio_first", 1.0, 3.0),
             ("pitch_ratio_last", 1.0, 3.0),
             ("equalizer_db", 0.0, 60.0),
+            ("narrow_probability", 0.0, 1.0),
+            ("reverberation_probability", 0.0, 1.0),
+            ("coding_probability", 0.0, 1.0),
         ):
             _between(f"data.{name}", getattr(self, name), lowest, highest)
         if self.noise_floor_db > 0:
@@ -224,6 +230,9 @@ SOURCE_CHANGES = (
     "flatten_spectrum",
     "equalizer_db",
     "noise_floor_db",
+    "narrow_probability",
+    "reverberation_probability",
+    "coding_probability",
 )
 CHOICES = {
     "optimizer": ("adam", "adamw", "muon"),

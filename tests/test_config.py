@@ -104,6 +104,9 @@ def test_block_weights_must_fit_the_pairs():
         {"flatten_spectrum": True},
         {"equalizer_db": 6.0},
         {"noise_floor_db": -20.0},
+        {"narrow_probability": 0.1},
+        {"reverberation_probability": 0.1},
+        {"coding_probability": 0.1},
     ],
 )
 def test_changing_the_sources_needs_dynamic_mixing(change):
@@ -134,6 +137,9 @@ def test_every_recipe_of_the_repository_loads_and_tells_how_it_was_run(path):
         ({"pitch_ratio_first": 0.9}, "data.pitch_ratio_first: found 0.9, expected 1.0 to 3.0"),
         ({"pitch_ratio_last": math.nan}, "data.pitch_ratio_last: found nan, expected 1.0 to 3.0"),
         ({"equalizer_db": -1.0}, "data.equalizer_db: found -1.0, expected 0.0 to 60.0"),
+        ({"narrow_probability": 1.1}, "data.narrow_probability: found 1.1, expected 0.0 to 1.0"),
+        ({"reverberation_probability": -0.1}, "data.reverberation_probability: found -0.1, expected 0.0 to 1.0"),
+        ({"coding_probability": 2.0}, "data.coding_probability: found 2.0, expected 0.0 to 1.0"),
     ],
 )
 def test_changes_out_of_their_range_are_refused(values, message):

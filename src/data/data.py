@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.config import DataConfig
-from src.data.mixing import Example, Pcm, add_noise_floor, cut_mixture, cut_source, equalize, mix, move_formants
+from src.data.chain import add_noise_floor, code, equalize, reverberate
+from src.data.formants import move_formants
+from src.data.mixing import Example, Pcm, Samples, cut_mixture, cut_source, mix
 from src.data.plan import Plan, Voices, dynamic_plan, static_plan
 from src.data.records import READING_WORKERS, RecordFile
 from src.errors import UserError
@@ -112,15 +114,22 @@ class TrainingData:
     def _mix_example(self, plan: Plan, row: int, recordings: Sequence[Pcm]) -> Example:
         records, sources = plan.records[row], plan.sources[row]
         loudness_lufs = self.records.index.loudness_lufs[records, sources]  # [C]
-        pieces = []
-        for c, recording in enumerate(recordings):
-            piece = cut_source(
-                recording[1 + sources[c]], loudness_lufs[c], plan.places[row, c], plan.speeds[row, c], self.num_samples
-            )
-            piece = move_formants(piece, plan.formants[row, c] / plan.speeds[row, c], self.records.index.sample_rate)
-            piece = equalize(piece, plan.equalizers_db[row, c], plan.bandwidths[row])
-            pieces.append(add_noise_floor(piece, plan.noise_floors_db[row, c], plan.noise_seeds[row, c]))
+        pieces = [
+            self._make_source(plan, (row, c), recording[1 + sources[c]], loudness_lufs[c])
+            for c, recording in enumerate(recordings)
+        ]
         return mix(pieces, plan.targets_lufs[row] - loudness_lufs)
+
+    def _make_source(self, plan: Plan, place: tuple[int, int], source: Pcm, loudness_lufs: float) -> Samples:
+        """Cut what stands at a place of the plan out of a whole source [n], and send it through its chain: [T]."""
+        rate = self.records.index.sample_rate
+        speed = plan.speeds[place]
+        piece = cut_source(source, loudness_lufs, plan.places[place], speed, self.num_samples)
+        piece = move_formants(piece, plan.formants[place] / speed, rate)
+        piece = reverberate(piece, plan.rt60_seconds[place], plan.direct_db[place], rate, plan.room_seeds[place])
+        piece = equalize(piece, plan.equalizers_db[place], plan.bandwidths[place])
+        piece = add_noise_floor(piece, plan.noise_floors_db[place], plan.noise_seeds[place])
+        return code(piece, plan.coders[place], plan.coder_bits[place], rate)
 
     def _checked_voices(self) -> Voices:
         index = self.records.index

@@ -1,5 +1,7 @@
 """From whole recordings to one training example: cutting, changing the speed, mixing.
 
+What else is done to a voice is in formants.py and chain.py.
+
 Letters of the shapes: C sources, T samples of a crop, n samples of a whole utterance.
 """
 
@@ -10,7 +12,6 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from src.audio import from_pcm16
-from src.data.voice import BANDS
 
 Pcm = NDArray[np.int16]
 Samples = NDArray[np.float32]  # full scale at 1.0
@@ -20,14 +21,6 @@ Example = tuple[Samples, Samples, np.int32]  # mixture [T], sources [C, T], numb
 
 PEAK_LIMIT = 0.9  # LibriMix: a signal that would clip is scaled to this peak
 SILENCE_DB = 20.0  # a crop so far below its utterance's loudness has hardly a word in it
-BAND_EDGE = 0.05  # width of the slope where a limited band ends, 1: half the sample rate
-ENVELOPE_FRAME_SECONDS = 0.032
-ENVELOPE_SECONDS = (0.0011, 0.0017)  # quefrencies that make the envelope: all below the first, none above the second
-ENVELOPE_FLOOR = 1e-3  # of the strongest bin: -60 dB
-ENVELOPE_TOP = 0.92  # above this part of the band the filter of a speed change shows, not the voice
-LARGEST_MOVE = 3.0  # of a bin's logarithm: 26 dB
-STEEPEST_NOISE_SLOPE = 0.7  # exponent of amplitude over frequency; 0.5 is pink
-FLATTENED_BINS = 20  # at the lowest frequencies the noise is flat
 LUFS_OFFSET_DB = -0.691  # ITU-R BS.1770-4: loudness of a signal of mean square 1 after the K filter
 
 
@@ -74,66 +67,6 @@ def change_length(samples: Samples, num_samples: int) -> Samples:
     return np.asarray(scipy.signal.resample(samples, num_samples), dtype=np.float32)
 
 
-def move_formants(samples: Samples, factor: float, sample_rate: int) -> Samples:
-    """Stretch the spectral envelope of [T] by `factor` along the frequencies; pitch and tempo stay.
-
-    The envelope of every frame is its spectrum without the fine structure: the cepstrum's first part
-    (Oppenheim & Schafer, homomorphic filtering). Factor 1 leaves the samples as they are.
-    """
-    if factor == 1:
-        return samples
-    frame = round(ENVELOPE_FRAME_SECONDS * sample_rate) // 2 * 2
-    padded = np.pad(samples, (0, max(0, frame - samples.size)))
-    _, _, spectra = scipy.signal.stft(padded, nperseg=frame)  # [bins, frames]
-    strength = np.abs(spectra)
-    log_strength = np.log(strength + ENVELOPE_FLOOR * strength.max() + 1e-9)
-    cepstra = np.fft.irfft(log_strength, frame, axis=0)
-    quefrencies = np.minimum(np.arange(frame), frame - np.arange(frame)) / sample_rate
-    kept = np.clip((ENVELOPE_SECONDS[1] - quefrencies) / (ENVELOPE_SECONDS[1] - ENVELOPE_SECONDS[0]), 0, 1)
-    envelopes = np.fft.rfft(cepstra * kept[:, None], axis=0).real
-    top = len(envelopes) - 1
-    sources = np.minimum(np.arange(top + 1) / factor, ENVELOPE_TOP * top)  # where a bin's envelope comes from
-    lower = np.minimum(sources.astype(int), top - 1)
-    part = (sources - lower)[:, None]
-    moved = (1 - part) * envelopes[lower] + part * envelopes[lower + 1]
-    gains = np.exp(np.clip(moved - envelopes, -LARGEST_MOVE, LARGEST_MOVE))
-    _, result = scipy.signal.istft(spectra * gains, nperseg=frame)
-    return np.asarray(result[: samples.size], dtype=np.float32)
-
-
-def equalize(samples: Samples, gains_db: Levels, bandwidth: float = 1.0) -> Samples:
-    """Filter [T] by gains at the frequencies of `src.data.voice.BANDS`, at the same level.
-
-    Between them the gain in dB is interpolated. Above `bandwidth`, a part of half the sample rate, nothing is
-    left. No gains with the full bandwidth, or silence, leave the samples as they are.
-    """
-    if (not len(gains_db) and bandwidth >= 1) or not samples.any():
-        return samples
-    spectrum = np.fft.rfft(samples)
-    places = np.linspace(0, 1, spectrum.size)
-    if len(gains_db):
-        spectrum *= 10 ** (np.interp(places, BANDS, gains_db) / 20)
-    if bandwidth < 1:
-        spectrum *= np.clip((bandwidth - places) / BAND_EDGE + 0.5, 0, 1)
-    filtered = np.fft.irfft(spectrum, samples.size)
-    return np.asarray(filtered * (_rms(samples) / _rms(filtered)), dtype=np.float32)
-
-
-def add_noise_floor(samples: Samples, level_db: float, seed: int) -> Samples:
-    """Add steady noise, `level_db` relative to the samples [T], white to pinkish; -inf adds none.
-
-    A recording's noise floor tells which chain it came through. Drawn at random it tells nothing, so that a
-    network has to listen to the voice.
-    """
-    if np.isneginf(level_db):
-        return samples
-    rng = np.random.default_rng(seed)
-    spectrum = np.fft.rfft(rng.standard_normal(samples.size))
-    slope = rng.uniform(0.0, STEEPEST_NOISE_SLOPE)
-    noise = np.fft.irfft(spectrum * (np.arange(spectrum.size) + FLATTENED_BINS) ** -slope, samples.size)
-    return np.asarray(samples + noise * (_rms(samples) / _rms(noise) * 10 ** (level_db / 20)), dtype=np.float32)
-
-
 def mix(sources: Sequence[Samples], gains_db: Levels) -> Example:
     """Scale C sources [T] and add them, as LibriMix does.
 
@@ -146,10 +79,6 @@ def mix(sources: Sequence[Samples], gains_db: Levels) -> Example:
     if peak > PEAK_LIMIT:
         mixture, scaled = mixture * np.float32(PEAK_LIMIT / peak), scaled * np.float32(PEAK_LIMIT / peak)
     return mixture, scaled, np.int32(mixture.size)
-
-
-def _rms(samples: NDArray[np.float32] | NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def _starts(places: Places, room: int) -> list[int]:

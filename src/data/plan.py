@@ -5,12 +5,13 @@ how loud. The table depends on the seed and the epoch alone, and an example on i
 So an interrupted epoch goes on by skipping rows, and several processes share an epoch by taking turns in it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from src.config import DataConfig
+from src.data.chain import BLOCK_CODER, MU_LAW, NO_CODER
 from src.data.record_index import RecordIndex
 from src.data.voice import BANDS
 
@@ -20,6 +21,10 @@ LARGEST_FLATTENING_DB = 12.0  # more would lift what is only noise
 PITCH_DRAWS = 100  # until a mixture's pitches are far enough apart; if they never are, the last draw stays
 NOISE_FLOOR_RANGE_DB = 40.0  # from the loudest noise floor downwards
 SPEED_STEP = 0.01  # speeds are multiples of it, so that a crop has few different lengths
+NARROW_BANDS = (0.5, 0.9)  # of half the sample rate: what a lower sampling rate leaves, at 8 kHz one of 4 to 7.2 kHz
+RT60_RANGE_SECONDS = (0.1, 0.4)  # of a room: a furnished one to an office
+DIRECT_RANGE_DB = (0.0, 15.0)  # direct sound over reverberation: a mouth at some distance to one at the microphone
+CODER_BITS = np.array([(0, 0), (5, 8), (3, 5)])  # fewest and most of each coder; a telephone has 8 of mu-law
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,14 @@ class Plan:
     formants: NDArray[np.float64]  # [E, C] factor on the formants; equal to the speed: as a plain speed change has it
     targets_lufs: NDArray[np.float64]  # [E, C] loudness to bring the source to
     equalizers_db: NDArray[np.float64]  # [E, C, bands], gains at src.data.voice.BANDS; [E, C, 0]: none
-    bandwidths: NDArray[np.float64]  # [E] highest frequency that is left, 1: half the sample rate
+    bandwidths: NDArray[np.float64]  # [E, C] highest frequency that is left, 1: half the sample rate
     noise_floors_db: NDArray[np.float64]  # [E, C] relative to the source; -inf: none
     noise_seeds: NDArray[np.int64]  # [E, C]
+    rt60_seconds: NDArray[np.float64]  # [E, C] of the source's room; 0: none
+    direct_db: NDArray[np.float64]  # [E, C] direct sound over reverberation
+    room_seeds: NDArray[np.int64]  # [E, C]
+    coders: NDArray[np.int64]  # [E, C] as src.data.chain numbers them
+    coder_bits: NDArray[np.int64]  # [E, C] of a sample
 
     def __len__(self) -> int:
         return len(self.records)
@@ -56,9 +66,14 @@ def static_plan(num_records: int, seed: int, epoch: int) -> Plan:
         formants=np.ones(order.shape),
         targets_lufs=np.zeros(order.shape),
         equalizers_db=np.zeros((*order.shape, 0)),
-        bandwidths=np.ones(num_records),
+        bandwidths=np.ones(order.shape),
         noise_floors_db=np.full(order.shape, -np.inf),
         noise_seeds=np.zeros_like(order),
+        rt60_seconds=np.zeros(order.shape),
+        direct_db=np.zeros(order.shape),
+        room_seeds=np.zeros_like(order),
+        coders=np.full_like(order, NO_CODER),
+        coder_bits=np.zeros_like(order),
     )
 
 
@@ -77,7 +92,7 @@ def dynamic_plan(
     slots = voices.draw(rng, persons)
     spread = rng.uniform(-config.formant_spread, config.formant_spread, shape)
     formants = speeds**config.formant_share * (1 + spread)
-    return Plan(
+    plan = Plan(
         records=voices.records[slots],
         sources=voices.sources[slots],
         places=rng.random((*shape, NUM_CANDIDATES)),
@@ -85,9 +100,35 @@ def dynamic_plan(
         formants=formants,
         targets_lufs=rng.uniform(*LOUDNESS_RANGE_LUFS, shape),
         equalizers_db=_draw_equalizers(rng, voices, persons, formants, config),
-        bandwidths=np.minimum(1.0, speeds.min(axis=1)),
+        bandwidths=np.broadcast_to(np.minimum(1.0, speeds.min(axis=1, keepdims=True)), shape),
         noise_floors_db=_draw_noise_floors(rng, shape, config.noise_floor_db),
         noise_seeds=rng.integers(2**31, size=shape),
+        rt60_seconds=np.zeros(shape),
+        direct_db=np.zeros(shape),
+        room_seeds=np.zeros(shape, dtype=np.int64),
+        coders=np.full(shape, NO_CODER),
+        coder_bits=np.zeros(shape, dtype=np.int64),
+    )
+    # Another generator, so that what is above stays the same whatever is asked for here.
+    return _with_chains(plan, np.random.default_rng([seed, epoch, 1]), config)
+
+
+def _with_chains(plan: Plan, rng: np.random.Generator, config: DataConfig) -> Plan:
+    """Give some sources a narrow band, a room or a speech coder, each by its own probability."""
+    shape = plan.records.shape
+    is_narrow, has_room, is_coded = (
+        rng.random(shape) < probability
+        for probability in (config.narrow_probability, config.reverberation_probability, config.coding_probability)
+    )
+    coders = rng.choice([MU_LAW, BLOCK_CODER], size=shape)
+    return replace(
+        plan,
+        bandwidths=np.where(is_narrow, np.minimum(plan.bandwidths, rng.uniform(*NARROW_BANDS, shape)), plan.bandwidths),
+        rt60_seconds=np.where(has_room, rng.uniform(*RT60_RANGE_SECONDS, shape), 0.0),
+        direct_db=rng.uniform(*DIRECT_RANGE_DB, shape),
+        room_seeds=rng.integers(2**31, size=shape),
+        coders=np.where(is_coded, coders, NO_CODER),
+        coder_bits=rng.integers(CODER_BITS[coders, 0], CODER_BITS[coders, 1] + 1),
     )
 
 

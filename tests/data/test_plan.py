@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from src.config import DataConfig
+from src.data.chain import BLOCK_CODER, MU_LAW, NO_CODER
 from src.data.plan import Voices, draw_different, dynamic_plan, static_plan
 from src.data.record_index import RecordIndex
 from src.data.voice import BANDS
@@ -138,7 +139,8 @@ def test_pitches_that_cannot_be_apart_are_mixed_nonetheless():
 
 def test_a_slowed_source_limits_the_band_of_its_mixture():
     drawn = plan()
-    np.testing.assert_array_equal(drawn.bandwidths, np.minimum(1, drawn.speeds.min(axis=1)))
+    for bandwidths in drawn.bandwidths.T:
+        np.testing.assert_array_equal(bandwidths, np.minimum(1, drawn.speeds.min(axis=1)))
     assert drawn.bandwidths.min() < 0.95 and drawn.bandwidths.max() == 1
 
 
@@ -170,3 +172,39 @@ def test_flattening_follows_the_formants():
 def test_flattening_does_not_lift_what_is_hardly_there(monkeypatch):
     monkeypatch.setitem(SPECTRA_DB, "b", np.array([0.0] * 9 + [-60.0]))
     assert np.abs(Voices(index(SPEAKERS)).flattening_db).max() == 12
+
+
+def chains(**probabilities):
+    return plan(config=DataConfig(dynamic_mixing=True, dynamic_examples=3000, **probabilities))
+
+
+def test_some_sources_have_a_narrow_band_of_their_own():
+    drawn = chains(narrow_probability=0.3)
+    is_narrow = drawn.bandwidths < 1
+    assert is_narrow.mean() == pytest.approx(0.3, abs=0.03)
+    assert (is_narrow[:, 0] & is_narrow[:, 1]).mean() == pytest.approx(0.09, abs=0.02)
+    narrow = drawn.bandwidths[is_narrow]
+    assert 0.5 <= narrow.min() < 0.51 and 0.89 < narrow.max() <= 0.9
+
+
+def test_some_sources_are_in_a_room():
+    drawn = chains(reverberation_probability=0.6)
+    has_room = drawn.rt60_seconds > 0
+    assert has_room.mean() == pytest.approx(0.6, abs=0.03)
+    assert 0.1 <= drawn.rt60_seconds[has_room].min() < 0.11 and 0.39 < drawn.rt60_seconds.max() <= 0.4
+    assert 0 <= drawn.direct_db.min() < 0.1 and 14.9 < drawn.direct_db.max() <= 15
+
+
+def test_some_sources_go_through_one_of_the_coders():
+    drawn = chains(coding_probability=0.5)
+    for coder, fewest, most in ((MU_LAW, 5, 8), (BLOCK_CODER, 3, 5)):
+        bits = drawn.coder_bits[drawn.coders == coder]
+        assert bits.size / drawn.coders.size == pytest.approx(0.25, abs=0.03)
+        assert np.unique(bits).tolist() == list(range(fewest, most + 1))
+
+
+def test_chains_leave_every_other_choice_as_it_was():
+    plain, drawn = chains(), chains(narrow_probability=0.5, reverberation_probability=1.0, coding_probability=0.5)
+    for name in (*TABLES, "formants", "noise_seeds"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(drawn, name))
+    assert (plain.bandwidths == 1).all() and not plain.rt60_seconds.any() and (plain.coders == NO_CODER).all()
