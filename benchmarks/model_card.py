@@ -10,6 +10,7 @@ The speed is measured by benchmarks.separation_speed. The preparation is a shell
 data. Paths of this machine do not get into the card.
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         scores=read_scores(named(options.scores), found),
         speed=_read_speed(options.speed, found.sha256),
         preparation=_read_text(options.preparation),
-        command=" ".join(f"'{word}'" if " " in word else word for word in map(shown, words)),
+        command=shlex.join(map(shown, words)),
     )
     with written_aside(options.output) as aside:
         aside.write_text(card(sources), encoding="utf-8")

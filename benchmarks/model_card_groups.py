@@ -37,7 +37,7 @@ def interval_told(values: Sequence[float]) -> str:
     if len(values) < 2:
         return mean
     lower, upper = bootstrap_interval(values)
-    return f"{mean} ({lower:.2f} to {upper:.2f})"
+    return f"{mean} ({lower + 0.0:.2f} to {upper + 0.0:.2f})"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ KINDS: Mapping[str, Callable[[Row], str]] = {
     "pitch ratio": _pitch_label,
     "level difference": _level_label,
     "sexes": _sex_label,
-    "recording chain": chain_label,
+    "recordings": chain_label,
     "length": lambda row: _bin(float(row["seconds"]), LENGTHS),
 }
 ORDERS = {

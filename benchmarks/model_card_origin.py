@@ -58,14 +58,12 @@ def limits(sources: Sources) -> list[str]:
     return [
         f"- For recordings of {model.num_speakers} people whose voices overlap, to hear or to transcribe each of them, "
         f"and to try this program without training.",
-        f"- It always gives {model.num_speakers} tracks: with more people two share a track, with one the tracks "
-        f"divide that voice.",
+        f"- It always gives {model.num_speakers} tracks, however many people speak: of more some share a track.",
         f"- The tracks have nothing above {model.sample_rate / 2000:g} kHz.",
         f"- Languages of the training persons: {languages['train']}; of the test persons: {languages['test']}.",
-        "- Which conditions were trained is under Training (noise, rooms, channels, if any), which were measured under "
-        "Scores. Music, other noise, children's voices and whispering were not measured.",
-        "- A track may change to the other person for a while, most likely in the cases above. Do not take the tracks "
-        "for evidence of who said what.",
+        "- Measured are the test sets under Scores, trained was what is under Training. Nothing is known of other "
+        "conditions, such as music, children's voices, whispering, or rooms and noises that are not named there.",
+        "- A track that gained little still holds both voices. Do not take the tracks for evidence of who said what.",
         "- Take a recording apart only where all who speak in it would agree, or the law lets you.",
     ]
 

@@ -32,14 +32,15 @@ def scores(sources: Sources) -> list[str]:
     heads += ["SDRi, dB", "STOI, mixture to separated"]
     lines = [
         "Mean improvements over the mixture of whole utterances, each the mean over its speakers, with 95 % intervals",
-        "by bootstrap over mixtures; in parentheses how many mixtures. The intervals tell what other sentences of the "
-        "same",
-        "persons would change, not what other persons would. A package of recordings stands for a recording chain.",
+        "by bootstrap over mixtures; in parentheses how many mixtures. The intervals tell what other sentences of the",
+        "same persons would change, not what other persons would. A package of recordings stands for a recording chain,",
+        "which is not always right: one may hold recordings of several microphones, and two may come from one studio.",
         "",
         markdown_table(heads, [_score_row(each) for each in sources.scores]),
     ]
     for each in sources.scores:
-        lines += ["", *_pairs(each)]
+        if pairs := _pairs(each):
+            lines += ["", *pairs]
     lines += ["", *_heard_before(sources)]
     return lines
 

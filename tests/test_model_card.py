@@ -191,7 +191,7 @@ def test_failures_are_what_the_worst_have_in_common(card):
     common = card.split("What they have more often than others: ")[1].splitlines()[0]
     assert "pitch ratio below 1.1 (100%, against 10% of all)" in common
     assert "sexes female with female (100%, against 10% of all)" in common
-    assert "recording chain within a chain (100%, against 10% of all)" in common
+    assert "recordings within a chain (100%, against 10% of all)" in common
     assert "level" not in common and "length" not in common
     assert cells(card, "pitch ratio below 1.1")[1:] == ["4", told(gains(("ada", "eva"))), "100%", "10%", "100%"]
     assert cells(card, "ada-eva-0") == ["ada-eva-0", "0.00", "ada (F), eva (F)", "1.02", "0.0 dB", "4.0"]
