@@ -33,7 +33,7 @@ def scores(sources: Sources) -> list[str]:
     lines = [
         "Mean improvements over the mixture of whole utterances, each the mean over its speakers, with 95 % intervals",
         "by bootstrap over mixtures; in parentheses how many mixtures. The intervals tell what other sentences of the",
-        "same persons would change, not what other persons would. A package of recordings stands for a recording chain,",
+        "same persons would change, not what other persons would. A package of recordings stands for a chain,",
         "which is not always right: one may hold recordings of several microphones, and two may come from one studio.",
         "",
         markdown_table(heads, [_score_row(each) for each in sources.scores]),

@@ -15,4 +15,4 @@ def why_missing(path: Path) -> str:
     """The end of an error's line for a checkpoint that is not there: advice, if it is the program's own."""
     if path != PRETRAINED:
         return ""
-    return ": this copy of the program comes without its trained network, expected another checkpoint by its path"
+    return ": this copy of the program comes without its trained network: name another checkpoint"

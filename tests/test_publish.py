@@ -7,8 +7,11 @@ import pytest
 from mindspore import Parameter, Tensor
 
 from src import checkpoint, publish
+from src.audio import read_mono
 from src.config import Config, DataConfig, ModelConfig
 from src.errors import UserError
+from src.infer310.comparison import TWO_PEOPLE
+from src.inference import load_separate
 from src.models.swave import Swave
 from src.pretrained import PRETRAINED, ROOT
 from src.progress import Progress
@@ -158,12 +161,23 @@ def test_where_it_is_expected():
     assert (ROOT / "separate.py").is_file()
 
 
+@pytest.mark.skipif(not PRETRAINED.exists(), reason="this copy of the program comes without its trained network")
+def test_the_networks_file_is_small_for_two_people_and_gives_two_different_tracks():
+    stored = checkpoint.read(PRETRAINED)
+    assert (stored.config.model.num_speakers, stored.config.model.sample_rate) == (2, 8000)
+    assert (stored.config.data.train, stored.config.data.valid) == ("", "")
+    assert stored.progress["published_from"].endswith(".ckpt")
+    assert PRETRAINED.stat().st_size < 20e6
+    one, two = load_separate(PRETRAINED)[0](read_mono(TWO_PEOPLE, 8000)[np.newaxis])[0]
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.5
+
+
 def test_a_copy_without_it_says_so_in_one_line(tmp_path, monkeypatch):
     missing = tmp_path / "checkpoints" / "gdprnn_2spk_8k.ckpt"
     monkeypatch.setattr("src.pretrained.PRETRAINED", missing)
     with pytest.raises(UserError) as caught:
         checkpoint.read(missing)
-    expected = "this copy of the program comes without its trained network, expected another checkpoint by its path"
+    expected = "this copy of the program comes without its trained network: name another checkpoint"
     assert str(caught.value) == f"{missing}: no such checkpoint: {expected}"
     with pytest.raises(UserError) as caught:
         checkpoint.read(tmp_path / "other.ckpt")
