@@ -1,6 +1,7 @@
 """Score a checkpoint on a test set from preprocess.py.
 
     python evaluate.py --model_path runs/mine/best.ckpt --data-dir data --batch_size 4 --output runs/mine
+    python evaluate.py --data-dir data --output scores
 
 Writes per_utterance.csv and metrics.json into the output folder: SI-SNR and SDR (BSS-eval v3) in dB, STOI and, where
 the library pesq is installed, PESQ of whole utterances, and their improvements over the mixture. The same command
@@ -13,13 +14,16 @@ from pathlib import Path
 from src.command_line import OptionParser, run
 from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, PRECISIONS
 from src.data.names import find_records
+from src.pretrained import OF_THE_PROGRAM, PRETRAINED
 from src.runtime import prepare_environment, start
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the options, evaluate, and print the means."""
     parser = OptionParser(__doc__ or "")
-    parser.add_argument("--model_path", type=Path, required=True, help="checkpoint of train.py")
+    parser.add_argument(
+        "--model_path", type=Path, default=PRETRAINED, help=f"checkpoint of train.py ({OF_THE_PROGRAM})"
+    )
     parser.add_argument(
         "--data-dir", type=Path, required=True, help="folder with test.mindrecord, or a .mindrecord file"
     )
@@ -43,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("runs/evaluate"), help="folder (%(default)s)")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a report with examples to this folder")
+    parser.add_argument("--name", default="", help="what metrics.json and the report call the network")
     parser.add_argument(
         "--amp", choices=PRECISIONS, default="none", help="precision of the network's products (%(default)s)"
     )
@@ -56,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from src.evaluation import Request, evaluate  # loads mindspore, after the options are known to be right
     from src.scores.table import format_summary
 
+    print(f"network: {options.model_path}")
     request = Request(
         options.model_path,
         data_path,
@@ -67,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         report_dir=options.report,
         device_target=options.device_target,
         amp=options.amp,
+        name=options.name,
     )
     print(format_summary(evaluate(request)))
 

@@ -1,6 +1,6 @@
 """Export a checkpoint's network, for the C++ program in ascend310_infer/ and for other runtimes.
 
-    python export.py --ckpt_path runs/mine/best.ckpt --file_name net --file_format MINDIR
+    python export.py --file_name net --file_format MINDIR
     python export.py --ckpt_path runs/mine/best.ckpt --file_name net --file_format ONNX --seconds 8
     python export.py --describe net_310p.mindir --converted_from net.onnx
 
@@ -14,13 +14,14 @@ from pathlib import Path
 
 from src.command_line import OptionParser, run
 from src.config import CHUNK_SECONDS
+from src.pretrained import OF_THE_PROGRAM, PRETRAINED
 from src.runtime import prepare_environment, start, stop_when_terminated
 
 
 def make_parser() -> OptionParser:
     """The options."""
     parser = OptionParser(__doc__ or "")
-    parser.add_argument("--ckpt_path", type=Path, help="checkpoint of train.py")
+    parser.add_argument("--ckpt_path", type=Path, default=PRETRAINED, help=f"checkpoint of train.py ({OF_THE_PROGRAM})")
     parser.add_argument("--file_name", type=Path, help="file to write, with or without its extension")
     parser.add_argument("--file_format", type=str.upper, default="MINDIR", help="MINDIR or ONNX (%(default)s)")
     parser.add_argument(
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the options, export, and tell what was written."""
     parser = make_parser()
     options = parser.parse_args(argv)
-    needed = ("describe", "converted_from") if options.describe else ("ckpt_path", "file_name")
+    needed = ("describe", "converted_from") if options.describe else ("file_name",)
     for name in needed:
         if getattr(options, name) is None:
             parser.error(f"the following arguments are required: --{name}")

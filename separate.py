@@ -1,8 +1,8 @@
 """Separate recordings of people who speak at the same time: one file a speaker.
 
-    python separate.py meeting.flac talk.wav --model_path runs/demo/latest.ckpt --output-dir separated
-    python separate.py recordings 'more/**/*.mp3' --model_path … --output-dir separated --residual --format flac
-    arecord -f S16_LE -d 60 | python separate.py - --model_path … --output-dir separated
+    python separate.py meeting.flac talk.wav --output-dir separated
+    python separate.py recordings 'more/**/*.mp3' --output-dir separated --residual --format flac
+    arecord -f S16_LE -d 60 | python separate.py - --model_path runs/mine/best.ckpt --output-dir separated
 
 Takes files that libsndfile reads (wav, flac, ogg, mp3, …), folders of them, patterns in quotes, and - for standard
 input, of any length, at any sample rate and number of channels, which are averaged. Writes NAME_s1.wav, NAME_s2.wav,
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from src.command_line import OptionParser, run
 from src.config import CHUNK_SECONDS, OVERLAP_SECONDS, PRECISIONS
+from src.pretrained import OF_THE_PROGRAM, PRETRAINED
 from src.runtime import prepare_environment, stop_when_terminated
 
 
@@ -24,7 +25,9 @@ def make_parser() -> OptionParser:
     """The options."""
     parser = OptionParser(__doc__ or "")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="audio file, folder, pattern, or -")
-    parser.add_argument("--model_path", type=Path, required=True, help="checkpoint of train.py")
+    parser.add_argument(
+        "--model_path", type=Path, default=PRETRAINED, help=f"checkpoint of train.py ({OF_THE_PROGRAM})"
+    )
     parser.add_argument("--output-dir", type=Path, required=True, help="made if missing")
     parser.add_argument("--format", choices=("wav", "flac"), default="wav", help="of the outputs (%(default)s)")
     outputs = parser.add_mutually_exclusive_group()

@@ -11,6 +11,8 @@ Several processes: scripts/run_distribute_train.sh.
 
 import argparse
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,7 +117,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     ranks = join_ranks(options.device_target)
     stop_when_terminated()
-    progress = train(config, options.output_dir, ranks, restart=options.restart)
+    command = shlex.join(["python", "train.py", *(sys.argv[1:] if argv is None else argv)])
+    progress = train(config, options.output_dir, ranks, restart=options.restart, command=command)
     if ranks.is_first:
         print(f"trained {progress.epochs_done} epochs in {progress.seconds / 60:.1f} minutes")
         print(f"best validation SI-SNRi: {progress.best_si_snri_db:.2f} dB, {options.output_dir / 'best.ckpt'}")

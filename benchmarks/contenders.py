@@ -169,14 +169,6 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def processor_name() -> str:
-    """As Linux tells it."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.lower().startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown processor"
-
-
 def peak_memory_kb() -> int:
     """The largest resident memory of this process; ru_maxrss would count the process that started this one."""
     for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():

@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.agreement import check_losses, check_tracks
 from benchmarks.block_worker import TASKS
-from benchmarks.contenders import LEFT_OUT, Contender, Process, idle_shares, in_turn, processor_name, started
+from benchmarks.contenders import LEFT_OUT, Contender, Process, idle_shares, in_turn, started
 from benchmarks.frontier_picture import draw_frontier, frontier
 from benchmarks.performance_tables import Group, block_table, product_table, table
 from benchmarks.performance_worker import result_path, weights_path
@@ -34,7 +34,7 @@ from src.config import TrainingConfig
 from src.errors import UserError
 from src.inference import BYTES_PER_FRAME_AND_UNIT
 from src.models.costs import padded_frames, training_bytes
-from src.runtime import free_memory_bytes, usable_cores
+from src.runtime import free_memory_bytes, processor_name, usable_cores
 
 TORCH = "PyTorch"
 OURS = "ours"

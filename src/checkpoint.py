@@ -18,6 +18,7 @@ from mindspore import Parameter, Tensor, nn
 from src.config import Config, from_json, to_json
 from src.errors import UserError
 from src.models.swave import Swave
+from src.pretrained import why_missing
 from src.version import code_version
 
 CONFIG_KEY, PROGRESS_KEY, VERSION_KEY = "config", "progress", "version"
@@ -91,7 +92,7 @@ def read(path: Path | str) -> Stored:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint")
+        raise UserError(f"{path}: no such checkpoint{why_missing(path)}")
     if path.suffix != ".ckpt":
         raise UserError(f"{path}: found a file ending in '{path.suffix}', expected a checkpoint ending in '.ckpt'")
     _check_sum(path)

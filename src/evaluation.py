@@ -6,7 +6,6 @@ the same command goes on after an interruption.
 Letters in shapes: B batch, C sources, T samples.
 """
 
-import hashlib
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from src.config import CHUNK_SECONDS, ModelConfig
 from src.data.record_index import RecordIndex
 from src.data.records import RecordFile
 from src.errors import UserError
-from src.files import make_folder
+from src.files import make_folder, sha256
 from src.inference import load_separate
 from src.scores.examples import write_examples
 from src.scores.perceptual import pesq_is_installed
@@ -50,6 +49,7 @@ class Request:
         report_dir: where a report with examples is written; None: nowhere.
         device_target: on which the network runs: results of another one are not gone on with.
         amp: none, or bfloat16 for the network's products: the same.
+        name: what the results call the network; "": nothing but its path.
     """
 
     model_path: Path
@@ -62,6 +62,7 @@ class Request:
     report_dir: Path | None = None
     device_target: str = "CPU"
     amp: str = "none"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ def evaluate(request: Request) -> dict[str, Any]:
     with unfinished_results(request.output_dir / UNFINISHED, make_key(request, records.index, chunking)) as unfinished:
         results = score_records(records, separation, unfinished)
         summary = {
+            "name": request.name,
             "model_path": str(request.model_path),
+            "model_sha256": sha256(request.model_path),
             "data_path": str(request.data_path),
             "amp": request.amp,
             **summarize(records.index, results, chunking, request.compare_whole),
@@ -145,7 +148,7 @@ def check_fit(index: RecordIndex, data_path: Path, model: ModelConfig) -> None:
 def make_key(request: Request, index: RecordIndex, chunking: Chunking) -> Key:
     """What every result depends on. Moved files are the same evaluation, an installed library is another."""
     return {
-        "checkpoint": hashlib.sha256(request.model_path.read_bytes()).hexdigest(),
+        "checkpoint": sha256(request.model_path),
         "data": index.digest,
         "batch_size": request.batch_size,
         "chunk_samples": chunking.chunk_samples,

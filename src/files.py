@@ -3,6 +3,7 @@
 Needs nothing but Python itself, so that what runs before anything is installed can use it.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,11 @@ def written_aside(path: PathLike) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # gone after the rename, or its folder could not be made
             aside.unlink()
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def make_folder(path: PathLike) -> None:

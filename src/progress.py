@@ -23,6 +23,7 @@ class Progress:
     skipped_before: int = 0  # of all skipped updates, those of earlier epochs
     best_si_snri_db: float | None = None  # on the validation set
     seconds: float = 0.0  # of training and validation, over all sittings
+    cpu_seconds: float = 0.0  # that all threads of the first process had a core meanwhile
     num_processes: int = 1
     batches_per_epoch: int = 0  # of one process
     train_digest: str = ""  # of the data set

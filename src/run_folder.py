@@ -2,17 +2,19 @@
 
 `latest.ckpt` is everything that the run needs to go on, `previous.ckpt` the same from the time before, in case
 the latest is damaged. `best-epochNNNN.ckpt` are the weights of the best epochs, `best.ckpt` the best of them.
+`sittings.jsonl` tells when the run was begun and gone on with, by which command and on what machine.
 """
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from src.curves import EVENTS, PICTURE
 from src.errors import UserError
@@ -23,9 +25,10 @@ LATEST = "latest.ckpt"
 PREVIOUS = "previous.ckpt"
 BEST = "best.ckpt"
 HISTORY = "history.jsonl"
+SITTINGS = "sittings.jsonl"
 LOCK = ".lock"
 DAMAGED = "latest.damaged.ckpt"
-OWN_FILES = (PREVIOUS, BEST, DAMAGED, HISTORY, PICTURE, EVENTS)  # beside the latest; logs stay: they may be written
+OWN_FILES = (PREVIOUS, BEST, DAMAGED, HISTORY, SITTINGS, PICTURE, EVENTS)  # beside the latest; logs stay: may be open
 BEST_EPOCH = re.compile(r"best-epoch(\d+)\.ckpt")
 
 
@@ -70,6 +73,15 @@ def _remove_leftovers(folder: Path) -> None:
     for name in (HISTORY, PICTURE):
         for leftover in folder.glob(f".{name}.*.part"):
             leftover.unlink(missing_ok=True)
+
+
+def add_sitting(folder: Path, sitting: dict[str, Any]) -> None:
+    """Write down that somebody begins the run or goes on with it. Raises `UserError` if that cannot be written."""
+    try:
+        with (folder / SITTINGS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(sitting) + "\n")
+    except OSError as error:
+        raise UserError(f"{folder / SITTINGS}: cannot be written ({error.strerror})") from None
 
 
 def keep_previous(folder: Path) -> None:

@@ -69,6 +69,14 @@ def usable_cores() -> int:
     return max(1, len(os.sched_getaffinity(0)) // max(1, int(sharing) if sharing.isdigit() else 1))
 
 
+def processor_name() -> str:
+    """As Linux tells it."""
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.lower().startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown processor"
+
+
 def free_memory_bytes() -> int:
     """Memory that programs can still take without swapping, as Linux estimates it."""
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():

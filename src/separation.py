@@ -22,6 +22,7 @@ from src.audio import PathLike
 from src.audio_stream import ArraySource, FileSource, Source
 from src.config import CHUNK_SECONDS
 from src.errors import UserError
+from src.pretrained import PRETRAINED
 from src.recordings.hidden_folder import hidden_folder, put_in_place
 from src.recordings.inputs import Input, Planned, expand_inputs, open_input, plan_outputs
 from src.recordings.passes import Network, OnProgress, no_progress, separated, with_residual
@@ -41,7 +42,7 @@ class Separator:
 
     def __init__(
         self,
-        model_path: PathLike,
+        model_path: PathLike = PRETRAINED,
         *,
         device: str = "CPU",
         device_id: int = 0,
@@ -53,7 +54,7 @@ class Separator:
         """Load a network.
 
         Args:
-            model_path: a checkpoint of train.py.
+            model_path: a checkpoint of train.py; by default the one that comes with the program.
             device: CPU, Ascend or GPU.
             device_id: which of them.
             chunk_seconds: longer recordings are separated in chunks of this length; 0: all at once.

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
+from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from src.pace import Pace, progress_bar
 from src.progress import Progress, check_same_data, check_same_run
 from src.ranks import Ranks
 from src.run_folder import HISTORY, LATEST
-from src.runtime import interrupts_held_back, seed_everything
+from src.runtime import interrupts_held_back, processor_name, seed_everything, usable_cores
 from src.schedule import average_kept, epochs_without_improvement, learning_rates, plateau_factor
 from src.stepper import Stepper, StepResult
 from src.validation import Separation, Validation
@@ -75,6 +76,7 @@ class Run:
         self.separation = Separation(self.stepper.averaged or self.stepper.network)
         self.pace = Pace(settings.batch_size * settings.accumulation * self.ranks.size, config.data.segment_seconds)
         self._counted_until = self._saved_at = time.monotonic()
+        self._cpu_counted_until = time.process_time()
 
     def run(self) -> Progress:
         """Train until the last epoch is done, or early stopping ends the run.
@@ -143,9 +145,10 @@ class Run:
         self.pace.step()
 
     def _count_time(self) -> None:
-        now = time.monotonic()
+        now, cpu = time.monotonic(), time.process_time()
         self.progress.seconds += now - self._counted_until
-        self._counted_until = now
+        self.progress.cpu_seconds += cpu - self._cpu_counted_until
+        self._counted_until, self._cpu_counted_until = now, cpu
 
     def _show(self, result: StepResult, rate: float, bar: "tqdm[Any]", curves: Curves | None) -> None:
         if curves is None:
@@ -186,6 +189,7 @@ class Run:
             "valid_si_snri_db": round(si_snri_db, 4),
             "skipped": progress.health.skipped - progress.skipped_before,
             "seconds": round(progress.seconds, 1),
+            "cpu_seconds": round(progress.cpu_seconds, 1),
             "seconds_per_step": _significant(self.pace.seconds_per_step),
             "examples_per_second": _significant(self.pace.examples_per_second),
             "audio_seconds_per_second": _significant(self.pace.audio_seconds_per_second),
@@ -275,16 +279,36 @@ class Run:
         sys.stderr.write(f"going on from {path}: epoch {progress.epochs_done + 1}, step {progress.steps_done}\n")
 
 
-def train(config: Config, output_dir: Path, ranks: Ranks | None = None, *, restart: bool = False) -> Progress:
+def train(
+    config: Config, output_dir: Path, ranks: Ranks | None = None, *, restart: bool = False, command: str = ""
+) -> Progress:
     """Train, or go on training, and leave checkpoints, history and curves in `output_dir` (src/run_folder.py).
 
-    `restart` begins anew, and moves what was there into a folder beside.
+    `restart` begins anew, and moves what was there into a folder beside. `command` is written down for who asks later.
     """
     for split in ("train", "valid"):
         if not getattr(config.data, split):
             raise UserError(f"data.{split}: found none, expected a .mindrecord file (--{split}_dir)")
-    with run_folder.claimed(output_dir) if ranks is None or ranks.is_first else nullcontext():
-        return Run(config, output_dir, ranks, restart=restart).run()
+    is_first = ranks is None or ranks.is_first
+    with run_folder.claimed(output_dir) if is_first else nullcontext():
+        run = Run(config, output_dir, ranks, restart=restart)
+        if is_first:
+            run_folder.add_sitting(output_dir, _sitting(run.progress, command))
+        return run.run()
+
+
+def _sitting(progress: Progress, command: str) -> dict[str, Any]:
+    """When, by which command, on what machine and from where a run goes on."""
+    return {
+        "began": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": command,
+        "version": code_version(),
+        "processor": processor_name(),
+        "cores": usable_cores(),
+        "processes": progress.num_processes,
+        "epochs_done": progress.epochs_done,
+        "steps_done": progress.steps_done,
+    }
 
 
 def _groups(batches: Iterator[Batch], size: int, count: int) -> Iterable[list[Batch]]:

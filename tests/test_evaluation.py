@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 from collections import Counter
@@ -26,6 +27,7 @@ from src.evaluation import UNFINISHED, Request, Separation
 from src.inference import load_separate
 from src.metrics import score
 from src.models.swave import Swave
+from src.pretrained import PRETRAINED
 from src.scores import whole_set
 from src.scores.unfinished import unfinished_results
 from src.stitching.chunks import Chunking, separate_in_chunks
@@ -337,6 +339,8 @@ def test_files_and_groups(evaluate_with, tmp_path, capsys):
     evaluate_with(Filter())
     summary = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert summary["model_path"] == str(tmp_path / "a.ckpt")
+    assert summary["model_sha256"] == hashlib.sha256(b"weights").hexdigest()
+    assert summary["name"] == ""
     assert (summary["num_utterances"], summary["num_not_scored"]) == (5, 1)
     assert summary["not_scored"] == {"u3": "source 2 is silent"}
     chunking = summary["chunking"]
@@ -345,6 +349,7 @@ def test_files_and_groups(evaluate_with, tmp_path, capsys):
     assert {kind: list(found) for kind, found in summary["groups"].items()} == {
         "length": ["< 3 s"],
         "sexes": ["FM"],
+        "chains": ["across chains"],
         "origins": ["asterisk+tuxpaint"],
     }
     with (tmp_path / "out" / "per_utterance.csv").open(newline="") as file:
@@ -420,6 +425,15 @@ def test_by_default_chunks_are_those_of_every_program(monkeypatch, tmp_path, dat
     assert (requests[0].chunk_seconds, requests[0].overlap_seconds) == (CHUNK_SECONDS, None)
     evaluate.main(["--model_path", "a.ckpt", "--data-dir", str(data_dir), "--amp", "bfloat16"])
     assert (requests[0].amp, requests[1].amp) == ("none", "bfloat16")
+
+
+def test_the_network_that_comes_with_the_program_is_the_default_and_told(monkeypatch, data_dir, capsys):
+    requests = []
+    monkeypatch.setattr(evaluation, "evaluate", requests.append)
+    monkeypatch.setattr("src.scores.table.format_summary", str)
+    evaluate.main(["--data-dir", str(data_dir), "--name", "ours"])
+    assert (requests[0].model_path, requests[0].name) == (PRETRAINED, "ours")
+    assert capsys.readouterr().out.splitlines()[0] == f"network: {PRETRAINED}"
 
 
 @pytest.mark.usefixtures("bfloat16_runs")

@@ -200,7 +200,7 @@ def test_a_file_that_another_program_converted_gets_its_description(ckpt, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("options", "missing"), [([], "ckpt_path"), (["--ckpt_path", "a"], "file_name"), (["--describe", "a"], "converted")]
+    ("options", "missing"), [([], "file_name"), (["--ckpt_path", "a"], "file_name"), (["--describe", "a"], "converted")]
 )
 def test_missing_options(options, missing, capsys):
     with pytest.raises(SystemExit) as caught:

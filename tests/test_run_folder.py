@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -123,6 +124,17 @@ def test_tidy_removes_nothing_but_old_weights(tmp_path):
         "best.ckpt",
         "other.ckpt",
     ]
+
+
+def test_sittings_are_written_one_after_the_other(tmp_path):
+    for command in ("first", "second"):
+        run_folder.add_sitting(tmp_path, {"command": command})
+    lines = (tmp_path / run_folder.SITTINGS).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"command": "first"}, {"command": "second"}]
+    run_folder.set_aside(tmp_path)
+    assert (tmp_path / "before-1" / run_folder.SITTINGS).exists() and not (tmp_path / run_folder.SITTINGS).exists()
+    with pytest.raises(UserError, match=r"none/sittings\.jsonl: cannot be written"):
+        run_folder.add_sitting(tmp_path / "none", {})
 
 
 def test_setting_aside_takes_the_runs_own_files_and_never_writes_over_another(tmp_path):

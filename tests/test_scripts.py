@@ -99,9 +99,13 @@ def test_a_missing_venv_module_is_told_in_one_line(checkout):
 DEMO_PYTHON = """
 echo "$*" >> "$LOG"
 case "$*" in
+    "- "*) shift; exec python3 - "$@" ;;
     "-m src.data.librimix"*) mkdir -p "$OUT/librimix/Libri2Mix/wav8k/min/test/mix_clean" ;;
     train.py*) touch -d "1 hour ago" "$OUT/latest.ckpt" ;;
-    evaluate.py*) mkdir -p "$OUT/report" && touch "$OUT/metrics.json" "$OUT/report/index.html" ;;
+    evaluate.py*)
+        mkdir -p "$9" && touch "$9/index.html"
+        printf '{"num_utterances": 150, "si_snri_db": %s.256, "model_path": "%s", "name": "%s"}' \
+            "$(grep -c evaluate.py "$LOG")" "$3" "${11}" > "$7/metrics.json" ;;
 esac
 """
 
@@ -121,7 +125,8 @@ def demo(checkout):
         log.write_text("")
         command = ["bash", str(checkout / "scripts" / "run_demo.sh"), "--output", str(output)]
         variables = {**os.environ, "LOG": str(log), "OUT": str(output)}
-        subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+        run.said = result.stdout.splitlines()
         return log.read_text().splitlines()
 
     return output, run
@@ -131,7 +136,7 @@ def test_the_demo_evaluates_with_a_report_and_again_only_when_something_is_missi
     output, run = demo
     evaluation = (
         f"evaluate.py --model_path {output}/latest.ckpt --data-dir {output}/data --output {output} "
-        f"--report {output}/report"
+        f"--report {output}/report --name the network trained by this demo"
     )
     assert evaluation in run()
     assert evaluation not in run()
@@ -139,6 +144,34 @@ def test_the_demo_evaluates_with_a_report_and_again_only_when_something_is_missi
     assert evaluation in run()
     (output / "metrics.json").unlink()
     assert evaluation in run()
+    assert not any("checkpoints/" in call for call in run())
+    assert run.said[-2:] == [
+        "mean SI-SNR improvement on 150 mixtures of unheard people:",
+        f"    1.26 dB  the network trained by this demo ({output}/latest.ckpt)",
+    ]
+
+
+def test_the_demo_evaluates_the_network_that_comes_with_the_program_too(demo):
+    output, run = demo
+    shipped = output.parent / "checkpoints" / "gdprnn_2spk_8k.ckpt"
+    shipped.parent.mkdir()
+    shipped.write_text("")
+    os.utime(shipped, (0, 0))
+    evaluations = [call for call in run() if call.startswith("evaluate.py")]
+    assert evaluations[1:] == [
+        f"evaluate.py --model_path checkpoints/{shipped.name} --data-dir {output}/data --output {output}/shipped "
+        f"--report {output}/shipped/report --name the network that comes with the program"
+    ]
+    assert run.said[-3:] == [
+        "mean SI-SNR improvement on 150 mixtures of unheard people:",
+        f"    1.26 dB  the network trained by this demo ({output}/latest.ckpt)",
+        f"    2.26 dB  the network that comes with the program (checkpoints/{shipped.name})",
+    ]
+    assert f"separated     {output}/separated, by the network that comes with the program" in run.said
+    assert f"to listen to  {output}/shipped/report/index.html (in a browser)" in run.said
+    calls = run()
+    assert not any(call.startswith("evaluate.py") for call in calls)
+    assert any(call.startswith("separate.py") and f"--model_path checkpoints/{shipped.name}" in call for call in calls)
 
 
 @pytest.mark.parametrize(

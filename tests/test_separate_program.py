@@ -1,5 +1,6 @@
 """separate.py as a program: options, pipes, Ctrl-C, full disks, and the memory of long recordings."""
 
+import inspect
 import os
 import resource
 import subprocess
@@ -18,6 +19,8 @@ from src.audio import read_audio
 from src.config import CHUNK_SECONDS, Config, ModelConfig
 from src.errors import UserError
 from src.models.swave import Swave
+from src.pretrained import PRETRAINED
+from src.separation import Separator
 
 ROOT = Path(__file__).parent.parent
 RATE = 8000
@@ -51,6 +54,17 @@ def test_the_defaults_are_those_of_the_configuration():
     options = separate.make_parser().parse_args(["a.wav", "--model_path", "x", "--output-dir", "y"])
     assert (options.chunk_seconds, options.overlap_seconds) == (CHUNK_SECONDS, None)
     assert (options.batch_size, options.format, options.residual, options.device_target) == (1, "wav", False, "CPU")
+
+
+def test_the_network_that_comes_with_the_program_is_the_default(monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr("src.separation.separate_files", lambda *paths, **_: given.append(paths[2]))
+    separate.main(["a.wav", "--output-dir", "y"])
+    assert given == [PRETRAINED]
+    assert inspect.signature(Separator).parameters["model_path"].default == PRETRAINED
+    with pytest.raises(SystemExit):
+        separate.main(["--help"])
+    assert "checkpoints/gdprnn_2spk_8k.ckpt, which comes with the program" in " ".join(capsys.readouterr().out.split())
 
 
 def test_options_reach_the_separation(monkeypatch):

@@ -17,7 +17,7 @@ import yaml
 from src import checkpoint
 from src.config import Config, DataConfig, ModelConfig, TrainingConfig
 from src.errors import UserError
-from src.run_folder import BEST, DAMAGED, HISTORY, LATEST, PREVIOUS
+from src.run_folder import BEST, DAMAGED, HISTORY, LATEST, PREVIOUS, SITTINGS
 from src.runtime import start, stop_when_terminated
 from src.stepper import Stepper, StepResult
 from src.training import Run, train
@@ -111,6 +111,20 @@ def test_a_run_leaves_checkpoints_a_history_and_curves(straight, config):
     assert checkpoint.read(straight / BEST).progress["epochs_done"] == best["epoch"]
     assert stored.progress["best_si_snri_db"] == best["valid_si_snri_db"]
     assert len(list(straight.glob("best-epoch*.ckpt"))) == min(config.training.epochs, config.training.keep_best)
+
+
+def test_a_run_writes_down_its_sittings_and_counts_the_time_of_the_cores(config, tmp_path):
+    short = with_training(config, epochs=1, schedule="constant")
+    data = dataclasses.replace(short.data, pitch_ratio_first=1.0, pitch_ratio_last=1.0)
+    short = dataclasses.replace(short, data=data)
+    train(short, tmp_path, command="python train.py --epochs 1")
+    train(with_training(short, epochs=2), tmp_path, command="python train.py --epochs 2")
+    first, second = (json.loads(line) for line in (tmp_path / SITTINGS).read_text().splitlines())
+    assert (first["command"], second["command"]) == ("python train.py --epochs 1", "python train.py --epochs 2")
+    assert (first["steps_done"], second["epochs_done"]) == (0, 1)
+    assert all(entry["processor"] and entry["cores"] >= 1 and entry["processes"] == 1 for entry in (first, second))
+    history = read_history(tmp_path)
+    assert 0 < history[0]["cpu_seconds"] < history[1]["cpu_seconds"]
 
 
 def test_every_weight_and_its_average_change(straight, config):

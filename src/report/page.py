@@ -108,13 +108,19 @@ def _script_text() -> str:
 def _origin(summary: Mapping[str, Any]) -> Markup:
     """Which network was heard on which data, and how."""
     known = (
-        ("Network", summary.get("model_path")),
+        ("Network", _network_told(summary)),
         ("Test set", summary.get("data_path")),
         ("Chunks", _chunks_told(summary)),
     )
     return tag(
         "dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in known if value), class_="origin"
     )
+
+
+def _network_told(summary: Mapping[str, Any]) -> str:
+    """Its name and its path, as far as they are known."""
+    name, path = summary.get("name") or "", summary.get("model_path") or ""
+    return f"{name} ({path})" if name and path else name or path
 
 
 def _chunks_told(summary: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ METRICS = (
     Metric("STOI", 3, "stoi", "stoi_improvement", "stoi_improvement_interval"),
     Metric("PESQ", 2, "pesq", "pesq_improvement", "pesq_improvement_interval"),
 )
-GROUPS = {"length": "By length", "sexes": "By sexes", "origins": "By origin"}
+GROUPS = {"length": "By length", "sexes": "By sexes", "chains": "By recording chain", "origins": "By origin"}
 # Column of per_utterance.csv, its heading, and decimal places; None is for text.
 COLUMNS: tuple[tuple[str, str, int | None], ...] = (
     ("id", "Utterance", None),

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-NAMES = {"length": "length", "sexes": "sexes", "origins": "origin"}  # of the groupings, as the screen has them
+# Of the groupings, as the screen has them.
+NAMES = {"length": "length", "sexes": "sexes", "chains": "recording chain", "origins": "origin"}
 MOST_GROUPS = 12  # of one grouping on the screen
 NONE = "-"
 

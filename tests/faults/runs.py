@@ -5,7 +5,7 @@ from pathlib import Path
 
 from src.run_folder import HISTORY, LATEST
 
-TIMES = ("seconds", "seconds_per_step", "examples_per_second", "audio_seconds_per_second")
+TIMES = ("seconds", "cpu_seconds", "seconds_per_step", "examples_per_second", "audio_seconds_per_second")
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -13,7 +13,8 @@ def contents(folder: Path) -> dict[str, object]:
     from src import checkpoint
 
     stored = checkpoint.read(folder / LATEST)
-    stored.progress.pop("seconds")
+    for name in ("seconds", "cpu_seconds"):
+        stored.progress.pop(name)
     history = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
     for entry in (*stored.progress["history"], *history):
         for name in TIMES:

@@ -82,6 +82,7 @@ def test_the_numbers_are_those_of_evaluate(tiny_records, tmp_path, capsys):
     assert one.pop("model_sha256") == SHA256
     assert one.pop("outputs_path") == str(tmp_path / "out")
     assert two.pop("model_path") == str(path)
+    assert (two.pop("name"), len(two.pop("model_sha256"))) == ("", 64)
     assert two.pop("amp") == "none"
     assert one == two
     assert one["chunking"]["num_longer"] > 0

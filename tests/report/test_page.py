@@ -125,6 +125,21 @@ def test_any_number_of_speakers(num_speakers):
     assert all(f".{color} {{" in style and f"--{color}:" in style for color in colors)
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "told"),
+    [
+        ("ours", "a.ckpt", "ours (a.ckpt)"),
+        ("", "a.ckpt", "a.ckpt"),
+        ("ours", "", "ours"),
+        (HOSTILE, "a", f"{HOSTILE} (a)"),
+    ],
+)
+def test_the_page_tells_which_network_is_heard(cases, name, path, told):
+    html = read_page(page(make_summary(name=name, model_path=path), [cases[0].row], cases))
+    origin = html.one("dl", class_="origin")
+    assert told in [entry.text for entry in origin.all("dd")]
+
+
 def test_hostile_names_stay_text(cases):
     row = {**cases[0].row, "id": HOSTILE, "speakers": f"{HOSTILE};b", "sexes": HOSTILE, "origins": HOSTILE}
     summary = make_summary(

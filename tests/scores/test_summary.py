@@ -148,11 +148,19 @@ def test_groups_by_sexes_and_origins_know_no_order_and_leave_out_the_unknown(ind
     }
 
 
+def test_one_origin_is_a_chain_and_the_unknown_belongs_nowhere(index, results):
+    found = groups(index, [results[record] for record in SCORED])["chains"]
+    assert {name: group["num_utterances"] for name, group in found.items()} == {"across chains": 2, "within a chain": 2}
+    assert found["across chains"]["si_snri_db"] == pytest.approx(np.mean([1.0, 2.0]))
+    assert found["within a chain"]["si_snri_db"] == pytest.approx(np.mean([3.0, 6.0]))
+    assert found["within a chain"]["si_snri_interval_db"] == list(bootstrap_interval([3.0, 6.0]))
+
+
 def test_without_labels_there_are_no_such_groups(results):
     nobody = ((),) * len(SECONDS)
     for origins in (nobody, ()):
         found = groups(make_index(sexes=nobody, origins=origins), [results[record] for record in SCORED])
-        assert found["sexes"] == found["origins"] == {}
+        assert found["sexes"] == found["chains"] == found["origins"] == {}
         assert len(found["length"]) == 4
 
 
@@ -196,6 +204,7 @@ def test_a_line_of_the_table(index):
         "sexes": "F;M",
         "origins": "x;y",
         "loudness_lufs": "-20.00;-30.00",
+        "pitch_hz": "150.0;150.0",
         "input_si_snr_db": "0.0000",
         "si_snr_db": "2.0000",
         "si_snri_db": "2.0000",
