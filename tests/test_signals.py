@@ -1,21 +1,33 @@
-"""What ends a program still ends it after a library has put its own handlers in place."""
+"""What ends a program still ends it after a library, or the shell that started it, has changed what signals do."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-REPLACED = """
+PROGRAM = """
 import ctypes, os, signal, time
+from src.command_line import run
 from src.runtime import interrupts_held_back, stop_when_terminated
-stop_when_terminated()
-with interrupts_held_back():
-    ctypes.CDLL(None).signal(signal.SIGTERM, 1)  # SIG_IGN, past Python, as a library in C does
-try:
-    os.kill(os.getpid(), signal.SIGTERM)
+
+def main(_):
+    stop_when_terminated()
+{body}
     time.sleep(10)
-except KeyboardInterrupt:
-    print("stopped")
+
+run(main)
+"""
+AFTER_A_LIBRARY = """
+    with interrupts_held_back():
+        ctypes.CDLL(None).signal(signal.SIGTERM, 1)  # SIG_IGN, past Python, as a library in C does
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+DURING_AN_UPDATE = """
+    with interrupts_held_back():
+        os.kill(os.getpid(), signal.SIGTERM)
 """
 UNTOUCHED = """
 import signal
@@ -26,13 +38,25 @@ print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
 """
 
 
-def output_of(code):
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def run_code(code, **settings):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True, **settings
+    )
 
 
-def test_sigterm_stops_the_program_although_a_library_took_it():
-    assert output_of(REPLACED) == "stopped\n"
+def ignore_interrupts():
+    """As a shell that is no terminal's does for what it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("before", [None, ignore_interrupts])
+@pytest.mark.parametrize("body", [AFTER_A_LIBRARY, DURING_AN_UPDATE])
+def test_sigterm_stops_the_program(body, before):
+    for _ in range(5):
+        result = run_code(PROGRAM.format(body=body), preexec_fn=before)
+        assert result.returncode == 130, result.stderr
+        assert result.stderr.startswith("\ninterrupted: ")
 
 
 def test_a_program_that_does_nothing_on_sigterm_keeps_that():
-    assert output_of(UNTOUCHED) == "True\n"
+    assert run_code(UNTOUCHED).stdout == "True\n"
