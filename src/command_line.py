@@ -104,8 +104,8 @@ def _forward_interrupts() -> None:
             signal.pthread_kill(main_thread, signal.SIGUSR1)
 
     signal.signal(signal.SIGUSR1, signal.default_int_handler)
-    # A shell may let what it starts in the background ignore SIGINT. Whenever that were put back, one that waits for the
-    # thread would be thrown away.
+    # A shell may let what it starts in the background ignore SIGINT. Whenever that is put back, one that still waits
+    # for the thread is thrown away.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=forward, daemon=True).start()
