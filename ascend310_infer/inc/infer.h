@@ -11,7 +11,7 @@ namespace gdprnn {
 // Makes the networks of a pool from the file at `options.model_path`.
 using MakeNetworks = Networks(const Options& options, const Description& description, const PoolPlan& plan);
 
-// Separates what the options ask for and returns the exit code. Raises Failure.
+// Separates what the options ask for, or prints the help or version, and returns the exit code. Raises Failure.
 int Infer(const Options& options, MakeNetworks* make_networks);
 
 }  // namespace gdprnn

@@ -74,6 +74,10 @@ int RunIndexMode(const Options& options, MakeNetworks* make_networks) {
 }  // namespace
 
 int Infer(const Options& options, MakeNetworks* make_networks) {
+  if (options.show_help || options.show_version) {
+    std::fputs((options.show_help ? Usage() : VersionLine()).c_str(), stdout);
+    return kDone;
+  }
   WatchInterrupts(options.inputs.empty() ? kIndexInterrupted : kWavInterrupted);
   return options.inputs.empty() ? RunIndexMode(options, make_networks) : RunWavMode(options, make_networks);
 }

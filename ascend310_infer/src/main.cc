@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -37,10 +36,6 @@ constexpr char kMindSporeProgram[] = "gdprnn_infer_mindspore";  // beside this p
 
 int Run(const std::vector<std::string>& arguments) {
   const Options options = ParseOptions(arguments);
-  if (options.show_help || options.show_version) {
-    std::fputs((options.show_help ? Usage() : VersionLine()).c_str(), stdout);
-    return kDone;
-  }
   if (options.engine == Engine::kMindSpore) BecomeMindSporeProgram(arguments);
   return Infer(options, MakeFusedNetworks);
 }
