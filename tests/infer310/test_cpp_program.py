@@ -17,6 +17,7 @@ import pytest
 import soundfile
 import soxr
 
+from src.pretrained import PRETRAINED
 from src.separation import Separator
 from src.version import VERSION
 
@@ -66,6 +67,16 @@ def run_engine(run_infer, request):
 def separate_by_engine(run_engine, exported, tmp_path):
     """As `separate`, with one engine and with the other."""
     return lambda path: run_engine("--model", exported.path, "--input", path, "--output", tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory) -> Path:
+    """The MINDIR of the network that comes with the program."""
+    import export
+
+    path = tmp_path_factory.mktemp("shipped") / "net"
+    export.main(["--file_name", str(path), "--file_format", "MINDIR", "--seconds", "4"])
+    return path.with_suffix(".mindir")
 
 
 @pytest.fixture
@@ -166,6 +177,17 @@ def test_real_speech_of_forty_seconds(run_infer, exported, separator, speech, tm
     result = run_infer("--model", exported.path, "--input", tmp_path / "talk.wav", "--output", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     expected = separator(tmp_path / "talk.wav")
+    tracks = read_tracks(tmp_path / "out", "talk")
+    assert (np.abs(tracks - expected) <= 1e-4 * np.abs(expected).max(axis=1, keepdims=True)).all()
+
+
+@pytest.mark.skipif(not PRETRAINED.exists(), reason="this copy of the program comes without its trained network")
+def test_the_network_that_comes_with_the_program(run_engine, shipped, speech, tmp_path):
+    """From the file in checkpoints/ to tracks of real speech longer than three chunks."""
+    soundfile.write(tmp_path / "talk.wav", speech[: 14 * RATE], RATE, subtype="FLOAT")
+    result = run_engine("--model", shipped, "--input", tmp_path / "talk.wav", "--output", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    expected = Separator(chunk_seconds=4.0)(tmp_path / "talk.wav")
     tracks = read_tracks(tmp_path / "out", "talk")
     assert (np.abs(tracks - expected) <= 1e-4 * np.abs(expected).max(axis=1, keepdims=True)).all()
 
