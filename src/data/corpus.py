@@ -7,7 +7,6 @@ of which package an utterance was joined from) and left_out.csv (what was not us
 packages' copyright files in `licences/`. A second run reuses what is there.
 """
 
-import csv
 import json
 import shutil
 import threading
@@ -19,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from src.command_line import OptionParser, run
-from src.data.corpus_folder import Corpus, scan_corpus
+from src.data.corpus_folder import Corpus, scan_corpus, write_table
 from src.data.debian import Package, fetch_packages
 from src.data.speaker_folder import (
     RECIPE,
@@ -151,13 +150,7 @@ def _write_tables(records: Sequence[SpeakerRecord], output_dir: Path) -> None:
         "left_out.csv": [row for record in records for row in record.left_out],
     }
     for name, columns in TABLES.items():
-        with (
-            written_aside(output_dir / name) as aside,
-            aside.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, columns.split(","), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows[name])
+        write_table(output_dir / name, columns.split(","), rows[name])
 
 
 def _copy_licences(packages: dict[str, Package], cache_dir: Path, output_dir: Path) -> None:

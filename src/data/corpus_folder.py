@@ -5,11 +5,12 @@
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from src.errors import UserError
+from src.files import written_aside
 
 AUDIO_SUFFIXES = {".flac", ".wav", ".ogg"}
 FAMILIES = {"tr": "train", "dev": "valid", "cv": "valid", "val": "valid", "tt": "test"}
@@ -151,3 +152,11 @@ def _read_librispeech_sexes(path: Path) -> dict[str, str]:
     text = path.read_text(encoding="utf-8", errors="replace")
     rows = [line.split("|") for line in text.splitlines() if not line.startswith(";")]
     return {row[0].strip(): row[1].strip() for row in rows if len(row) >= 2 and row[1].strip() in SEXES}
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """A CSV file beside the splits, written aside and renamed; a row may lack columns. Raises `UserError`."""
+    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -19,9 +19,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from src.command_line import OptionParser, run
-from src.data.corpus_folder import Corpus, Speaker, family, scan_corpus
+from src.data.corpus_folder import Corpus, Speaker, family, scan_corpus, write_table
 from src.errors import UserError
-from src.files import make_folder, written_aside
+from src.files import make_folder
 
 MARKER = ".joined"
 TABLES = ("speakers.csv", "origins.csv", "left_out.csv", "materials.csv")
@@ -148,7 +148,7 @@ def _write_tables(parts: Sequence[Part], persons: Sequence[tuple[Part, str, Spea
             known = {row["speaker"] for row in rows}
             rows += [_speaker_row(split, speaker) for _, split, speaker in persons if speaker.name not in known]
         if rows:
-            _write(rows, folder / name)
+            write_table(folder / name, list(dict.fromkeys(column for row in rows for column in row)), rows)
     for root in dict.fromkeys(part.corpus.root for part in parts):
         for notice in sorted((root / "licences").glob("*")):
             make_folder(folder / "licences")
@@ -175,14 +175,6 @@ def _read(path: Path) -> list[Row]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def _write(rows: Sequence[Row], path: Path) -> None:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

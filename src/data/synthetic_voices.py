@@ -12,7 +12,6 @@ from the seed. A second run goes on from what is there; a larger corpus goes on 
 `python -m src.data.join_corpora` adds it to real speech.
 """
 
-import csv
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from tqdm import tqdm
 
 from src.command_line import OptionParser, raise_if_interrupted, run
 from src.data.clips import SAMPLE_RATE
+from src.data.corpus_folder import write_table
 from src.data.synthetic.material import Material, read_material
 from src.data.synthetic.person_folder import PersonFolder, check_no_others
 from src.data.synthetic.persons import NUM_HELD_OUT, plan_persons
@@ -144,13 +144,7 @@ def _write_tables(output_dir: Path, folders: Sequence[PersonFolder]) -> None:
         ],
     }
     for name, columns in TABLES.items():
-        with (
-            written_aside(output_dir / name) as aside,
-            aside.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, columns.split(","), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows[name])
+        write_table(output_dir / name, columns.split(","), rows[name])
 
 
 def _speaker_row(folder: PersonFolder) -> dict[str, Any]:

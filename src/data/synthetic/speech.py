@@ -50,7 +50,7 @@ def load_speaker(model: bytes, num_threads: int) -> Speak:
 
     Args:
         model: an ONNX file's bytes.
-        num_threads: of a sentence; the samples do not depend on it.
+        num_threads: of a sentence.
 
     Raises:
         UserError: onnxruntime is missing.
