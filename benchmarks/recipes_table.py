@@ -97,6 +97,8 @@ RECIPES = {
     "two-n64-l8": _two("N = 64, L = 8", {"num_filters": 64, "kernel_size": 8}),
     "two-crop1": _two("crops of 1 s, batch 8", data={"segment_seconds": 1.0}, batch_size=8),
     "two-crop4": _two("crops of 4 s, batch 2", data={"segment_seconds": 4.0}, batch_size=2),
+    "two-by-half": _two("persons as the square root of their utterances", data={"speaker_exponent": 0.5}),
+    "two-by-sources": _two("persons as their utterances", data={"speaker_exponent": 1.0}),
     "two-rate-half": _two("Muon 1.2e-3", learning_rate=1.2e-3),
     "two-rate-double": _two("Muon 4.8e-3", learning_rate=4.8e-3),
     "two-adam": _two("Adam 2e-3", optimizer="adam", learning_rate=2e-3),

@@ -80,7 +80,7 @@ def static_plan(num_records: int, seed: int, epoch: int) -> Plan:
 def dynamic_plan(
     voices: "Voices", num_speakers: int, config: DataConfig, seed: int, epoch: int, *, progress: float = 0.0
 ) -> Plan:
-    """Mixtures of different persons: every person equally likely, then every source of that person.
+    """Mixtures of different persons: a person as `speaker_exponent` tells, then any source of that person.
 
     `progress` tells how far training is, from 0 to 1.
     """
@@ -140,7 +140,7 @@ def _draw_apart(
     wanted = np.arange(shape[0])  # rows still to be drawn
     for _ in range(PITCH_DRAWS):
         rows = (len(wanted), shape[1])
-        persons[wanted] = draw_different(rng, voices.num_persons, *rows)
+        persons[wanted] = voices.draw_persons(rng, *rows, config.speaker_exponent)
         drawn = np.exp(rng.uniform(np.log(config.speed_min), np.log(config.speed_max), rows))
         speeds[wanted] = np.clip(np.round(drawn / SPEED_STEP) * SPEED_STEP, config.speed_min, config.speed_max)
         pitches = np.sort(voices.pitch_hz[persons[wanted]] * speeds[wanted], axis=1)
@@ -186,6 +186,19 @@ def draw_different(rng: np.random.Generator, population: int, rows: int, columns
     return drawn
 
 
+def draw_weighted(rng: np.random.Generator, weights: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.int64]:
+    """Numbers below P, one after the other in proportion to weights [P] of those left: int64 [rows, columns]."""
+    shares = np.cumsum(weights / weights.sum())
+    drawn = np.empty((rows, columns), dtype=np.int64)
+    for column in range(columns):
+        wanted = np.arange(rows)  # rows whose number is one that they have already
+        while wanted.size:
+            number = np.searchsorted(shares, rng.random(wanted.size), side="right").clip(max=len(weights) - 1)
+            drawn[wanted, column] = number
+            wanted = wanted[(drawn[wanted, :column] == number[:, None]).any(axis=1)]
+    return drawn
+
+
 class Voices:
     """All sources of a record file, grouped by the person who speaks."""
 
@@ -211,6 +224,12 @@ class Voices:
     def num_persons(self) -> int:
         """How many different persons speak."""
         return len(self.persons)
+
+    def draw_persons(self, rng: np.random.Generator, rows: int, columns: int, exponent: float) -> NDArray[np.int64]:
+        """Different persons in each row, likely in proportion to (number of sources) ** exponent: [rows, columns]."""
+        if exponent == 0:
+            return draw_different(rng, self.num_persons, rows, columns)
+        return draw_weighted(rng, self._count**exponent, rows, columns)
 
     def draw(self, rng: np.random.Generator, persons: NDArray[np.int64]) -> NDArray[np.int64]:
         """A slot of each of these persons, uniform over what the person has; same shape as `persons`."""

@@ -1,11 +1,13 @@
 import dataclasses
+import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from src.config import DataConfig
 from src.data.chain import BLOCK_CODER, MU_LAW, NO_CODER
-from src.data.plan import Voices, draw_different, dynamic_plan, static_plan
+from src.data.plan import Voices, draw_different, draw_weighted, dynamic_plan, static_plan
 from src.data.record_index import RecordIndex
 from src.data.voice import BANDS
 
@@ -55,6 +57,33 @@ def test_numbers_of_a_row_differ_and_every_row_is_possible(population, columns):
         expected = 4000 * np.prod([1 / (population - c) for c in range(columns)])
         assert len(counts) == round(4000 / expected)
         assert np.abs(counts - expected).max() < 5 * np.sqrt(expected)
+
+
+@pytest.mark.parametrize(("weights", "columns"), [((1, 3), 2), ((1, 2, 5), 2), ((4, 1, 2, 2), 3), ((7, 7, 7), 1)])
+def test_weighted_numbers_of_a_row_differ_and_are_drawn_in_proportion_to_what_is_left(weights, columns):
+    rows = draw_weighted(np.random.default_rng(0), np.array(weights, dtype=float), 20000, columns)
+    found = Counter(map(tuple, rows.tolist()))
+    for row in itertools.permutations(range(len(weights)), columns):
+        left, probability = sum(weights), 1.0
+        for number in row:
+            probability *= weights[number] / left
+            left -= weights[number]
+        expected = 20000 * probability
+        assert abs(found.pop(row, 0) - expected) < 5 * np.sqrt(expected), row
+    assert not found
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+def test_a_person_of_more_sources_is_drawn_more_often_if_wanted(exponent):
+    drawn = plan(config=dataclasses.replace(CONFIG, speaker_exponent=exponent))
+    counts = Counter(name for row in SPEAKERS for name in row)  # a: 3, b: 2, c: 2, d: 1
+    firsts = Counter(SPEAKERS[r][s] for r, s in zip(drawn.records[:, 0], drawn.sources[:, 0], strict=True))
+    total = sum(count**exponent for count in counts.values())
+    for person, count in counts.items():
+        expected = len(drawn) * count**exponent / total
+        assert abs(firsts[person] - expected) < 5 * np.sqrt(expected), person
+    for records, sources in zip(drawn.records, drawn.sources, strict=True):
+        assert len({SPEAKERS[r][s] for r, s in zip(records, sources, strict=True)}) == 2
 
 
 def test_persons_are_different_and_equally_likely():
