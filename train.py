@@ -41,6 +41,7 @@ COURSE = (
     ("accumulation", "accumulation", int, "batches for one update"),
     ("optimizer", "optimizer", str, "adam, adamw or muon"),
     ("weight_decay", "weight_decay", float, "of adamw and muon"),
+    ("initial_values", "initial_values", str, "random, mask, or a checkpoint whose weights a new run begins with"),
     ("schedule", "schedule", str, "of the learning rate: constant, step, piecewise, plateau or cosine"),
     ("ema", "average_decay", float, "keep a moving average of the weights with this decay, e.g. 0.999"),
     ("amp", "amp", str, "precision: none, bfloat16 or float16 (not on a CPU)"),

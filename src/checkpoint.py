@@ -157,9 +157,14 @@ def load_network(path: Path | str) -> tuple[nn.Cell, Config]:
 def build_network(stored: Stored, path: Path | str) -> nn.Cell:
     """The same of a checkpoint that is read already; `path` is for errors."""
     network = Swave(stored.config.model)
-    load_into(averages(stored) or stored.values, network.get_parameters(), path)
+    load_into(for_use(stored), network.get_parameters(), path)
     network.set_train(False)
     return network
+
+
+def for_use(stored: Stored) -> dict[str, Tensor]:
+    """The weights to separate with, or to train on from: the moving averages where the run kept them."""
+    return averages(stored) or stored.values
 
 
 def averages(stored: Stored) -> dict[str, Tensor]:

@@ -157,7 +157,8 @@ class TrainingConfig:
     # only with avx512_bf16 or AMX, with the compiled operators, and where N and H are multiples of 32.
     amp: str = "none"
     recompute: bool = False  # blocks' activations are computed again for the gradient, not kept: less memory
-    initial_values: str = "random"  # random | mask: begin with the mixture itself, see src/models/initial.py
+    # random | mask: begin with the mixture itself, see src/models/initial.py | a checkpoint's path: with its weights
+    initial_values: str = "random"
     block_weights: tuple[float, ...] = ()  # one per pair; (): j/R for pair j, as in the paper
     early_stopping_epochs: int = 0  # stop after so many epochs without a better validation score; 0: never
     seed: int = 0
@@ -186,7 +187,7 @@ class TrainingConfig:
         ):
             _between(f"training.{name}", getattr(self, name), 0.0, highest)
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
+            if getattr(self, name) not in choices and not (name == "initial_values" and self.initial_checkpoint):
                 raise UserError(f"training.{name}: found '{getattr(self, name)}', expected one of {', '.join(choices)}")
         self._check_pieces()
         if self.weight_decay and self.optimizer == "adam":
@@ -194,6 +195,11 @@ class TrainingConfig:
                 f"training.weight_decay: found {self.weight_decay} with the optimizer adam, expected 0: "
                 f"choose adamw, which decays the weights"
             )
+
+    @property
+    def initial_checkpoint(self) -> str | None:
+        """The checkpoint whose weights a run begins with; None: it begins with none."""
+        return self.initial_values if self.initial_values.endswith(".ckpt") else None
 
     def _check_pieces(self) -> None:
         epochs, factors = self.piecewise_epochs, self.piecewise_factors
@@ -241,7 +247,7 @@ CHOICES = {
     "optimizer": ("adam", "adamw", "muon"),
     "schedule": ("constant", "step", "piecewise", "plateau", "cosine"),
     "amp": ("none", "bfloat16", "float16"),
-    "initial_values": ("random", "mask"),
+    "initial_values": ("random", "mask", "a checkpoint's path, FILE.ckpt"),
 }
 
 

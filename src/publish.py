@@ -137,7 +137,10 @@ def power_ratio_db(tracks: NDArray[Any], changes: NDArray[Any]) -> float:
 
 
 def _without_paths(config: Config) -> Config:
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, train="", valid=""))
+    data, training = config.data, config.training
+    if training.initial_checkpoint:
+        training = dataclasses.replace(training, initial_values=Path(training.initial_checkpoint).name)
+    return dataclasses.replace(config, data=dataclasses.replace(data, train="", valid=""), training=training)
 
 
 def _made_of(progress: Mapping[str, Any], version: str, source: Path, kind: str) -> dict[str, Any]:

@@ -101,6 +101,11 @@ def _second_name(path: Path, second: Path) -> None:
     aside.replace(second)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is a run to go on with."""
+    return any((folder / name).exists() for name in (LATEST, PREVIOUS))
+
+
 def read_latest(folder: Path, read: Callable[[Path], T]) -> tuple[T, Path] | None:
     """What `read` makes of the latest checkpoint, and its path, or of the one before if it is damaged; None: none.
 

@@ -5,6 +5,7 @@ choice of the data is a function of seed, epoch and position (src/data/plan.py),
 weights are. So a run that was killed goes on as though nothing had happened.
 """
 
+import dataclasses
 import json
 import sys
 import time
@@ -37,6 +38,8 @@ from src.stepper import Stepper, StepResult
 from src.validation import Separation, Validation
 from src.version import code_version
 
+LENGTHS = ("segment_seconds", "chunk_frames")  # of the model's configuration: what its weights do not depend on
+
 
 class Run:
     """A training run in an output folder; continues the one that it finds there.
@@ -62,9 +65,8 @@ class Run:
             )
         self.rates = learning_rates(settings, self.steps_per_epoch)
         self.stepper = Stepper(config, self.ranks.size)
-        if settings.initial_values == "mask":
-            start_as_mask(self.stepper.network, np.random.default_rng(settings.seed))
-        self.stepper.set_averages()
+        if restart or not run_folder.has_checkpoint(output_dir):
+            self._initialize()
         self.progress = Progress(
             num_processes=self.ranks.size,
             batches_per_epoch=self.data.batches_per_epoch,
@@ -97,6 +99,17 @@ class Run:
                 self._save()
                 raise
         return progress
+
+    def _initialize(self) -> None:
+        """The weights that a run begins with, where they are not the random ones that the network has already."""
+        settings, network = self.config.training, self.stepper.network
+        if settings.initial_checkpoint:
+            stored = checkpoint.read(settings.initial_checkpoint)
+            _check_same_network(self.config, stored.config, settings.initial_checkpoint)
+            checkpoint.load_into(checkpoint.for_use(stored), network.get_parameters(), settings.initial_checkpoint)
+        elif settings.initial_values == "mask":
+            start_as_mask(network, np.random.default_rng(settings.seed))
+        self.stepper.set_averages()
 
     def _open_data(self) -> TrainingData:
         settings, model = self.config.training, self.config.model
@@ -309,6 +322,14 @@ def _sitting(progress: Progress, command: str) -> dict[str, Any]:
         "epochs_done": progress.epochs_done,
         "steps_done": progress.steps_done,
     }
+
+
+def _check_same_network(wanted: Config, found: Config, path: str) -> None:
+    """Raise `UserError` unless weights of the one network mean the same in the other."""
+    for field in dataclasses.fields(wanted.model):
+        ours, theirs = getattr(wanted.model, field.name), getattr(found.model, field.name)
+        if field.name not in LENGTHS and ours != theirs:
+            raise UserError(f"{path}: found model.{field.name} = {theirs}, expected {ours}, as this run has it")
 
 
 def _groups(batches: Iterator[Batch], size: int, count: int) -> Iterable[list[Batch]]:

@@ -235,6 +235,36 @@ def test_a_run_begins_with_the_initial_values_asked_for(static, tmp_path):
     assert np.abs(encoder[0][:half] - encoder[0][half:]).max() > 0
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_a_run_begins_with_the_weights_of_a_checkpoint(static, tmp_path, decay):
+    first = with_training(static, epochs=1, average_decay=decay)
+    train(first, tmp_path / "first")
+    path = tmp_path / "first" / LATEST
+    network, _ = checkpoint.load_network(path)  # what one separates with: the averages, where there are any
+    wanted = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
+    second = with_training(static, epochs=1, average_decay=0.9, initial_values=str(path), seed=1)
+    run = Run(second, tmp_path / "second")
+    for each in (run.stepper.network, run.stepper.averaged):
+        for parameter in each.get_parameters():
+            np.testing.assert_array_equal(parameter.asnumpy(), wanted[parameter.name.removeprefix(checkpoint.AVERAGE)])
+    assert run.progress.steps_done == 0
+    train(second, tmp_path / "second")
+    path.unlink()  # a run that goes on does not need it any more
+    assert Run(second, tmp_path / "second").progress.epochs_done == 1
+
+
+def test_a_run_refuses_the_weights_of_another_network(static, tmp_path):
+    train(with_training(static, epochs=1), tmp_path / "first")
+    path = tmp_path / "first" / LATEST
+    model = dataclasses.replace(static.model, normalize_level=False)
+    other = dataclasses.replace(with_training(static, initial_values=str(path)), model=model)
+    with pytest.raises(UserError, match=r"latest.ckpt: found model.normalize_level = True, expected False"):
+        Run(other, tmp_path / "second")
+    missing = with_training(static, initial_values=str(tmp_path / "none.ckpt"))
+    with pytest.raises(UserError, match=r"none.ckpt: no such checkpoint"):
+        Run(missing, tmp_path / "second")
+
+
 def test_another_seed_is_another_run(static, tmp_path):
     weights = [
         Run(with_training(static, seed=seed), tmp_path).stepper.network.encoder.weight.asnumpy() for seed in (0, 0, 1)

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import re
 import shutil
 import threading
@@ -204,6 +205,18 @@ def test_a_package_without_the_person(tmp_path: Path) -> None:
     write_clip(root / SOUNDS / "beep.wav", clip(100, 1.0, 0))
     with pytest.raises(UserError, match=r"package voices-ru 1\.0-1: found no recording of boris"):
         build_corpus([BORIS], {"voices-ru": package}, tmp_path / "cache", tmp_path / "corpus")
+
+
+def test_a_person_that_the_corpus_may_do_without_is_left_out_with_a_line(
+    packages: tuple[dict[str, Package], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clara = Person("clara", "F", "train", (ClipSource("voices-en", "en", "none/.*", "CC0"),), full_only=True)
+    build_corpus([BORIS, clara], *packages, tmp_path / "corpus")
+    assert "left out: package voices-en 1.0-1: found no recording of clara" in capsys.readouterr().out
+    assert [row["speaker"] for row in rows(tmp_path / "corpus/speakers.csv")] == ["boris"]
+    for needed in (dataclasses.replace(clara, split="test"), dataclasses.replace(clara, full_only=False)):
+        with pytest.raises(UserError, match=r"voices-en 1\.0-1: found no recording of clara"):
+            build_corpus([BORIS, needed], *packages, tmp_path / "corpus")
 
 
 def test_a_package_with_hardly_any_speech(tmp_path: Path) -> None:

@@ -15,7 +15,13 @@ def test_the_table_of_persons() -> None:
     assert [name for name, split in splits.items() if split == "valid"] == ["menardi", "armelle"]
     assert [name for name, split in splits.items() if split == "test"] == ["carlo", "ivrvoiceru"]
     assert len(needed_packages(default)) == 10
-    assert set(needed_packages(everyone)) - set(needed_packages(default)) == {"tuxpaint-stamps-default"}
+    more = {"tuxpaint-stamps-default", "klettres-data", "ktuberling-data"}
+    assert set(needed_packages(everyone)) - set(needed_packages(default)) == more
+    held_out = [person for person in everyone if person.split != "train"]
+    assert not any(person.may_be_missing for person in held_out)
+    languages = {source.language for person in held_out for source in person.sources}
+    children = [person for person in everyone if person.speaker.startswith(("kl", "kt"))]
+    assert [p.speaker for p in children if {source.language for source in p.sources} & languages] == ["klfr"]  # a man
 
 
 @pytest.mark.parametrize(
@@ -40,6 +46,14 @@ def test_the_table_of_persons() -> None:
         ("tpro", "usr/share/tuxpaint/stamps/animals/birds/duck_desc_ro.ogg", True),
         ("tpro", "usr/share/tuxpaint/stamps/animals/birds/duck_desc_ru.ogg", False),
         ("tpda", "usr/share/tuxpaint/stamps/x_desc_da.ogg.ogg", False),
+        ("filletscshs", f"{FILLETS}/city/cs/vit-hs-dite0.ogg", True),
+        ("klptbr", "usr/share/klettres/pt_BR/syllab/ba.ogg", True),
+        ("klptbr", "usr/share/klettres/pt/syllab/ba.ogg", False),
+        ("klengb", "usr/share/klettres/en_GB/alpha/a.ogg", True),
+        ("klen", "usr/share/klettres/en_GB/alpha/a.ogg", False),
+        ("ktnn", "usr/share/ktuberling/sounds/nn/ball.opus", True),
+        ("ktca", "usr/share/ktuberling/sounds/ca/tv_fence.ogg", True),
+        ("ktca", "usr/share/ktuberling/sounds/ca/flask.ogg", False),
     ],
 )
 def test_which_files_are_a_persons(speaker: str, file: str, matches: bool) -> None:
