@@ -81,6 +81,11 @@ def _two(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {},
     return Recipe(f"two, {text}", settings)
 
 
+def _half(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {}, **training: Any) -> Recipe:
+    """As `_two`, of persons drawn as the square root of their utterances: few persons of hours, many of minutes."""
+    return _two(f"by half, {text}", model, {"speaker_exponent": 0.5, **data}, **training)
+
+
 CHAINS = ("narrow_probability", "reverberation_probability", "coding_probability")
 RECIPES = {
     "base": Recipe("N = 128, L = 16, H = 64, R = 1, crops of 2 s, batch 1, Muon 2.4e-3, bfloat16"),
@@ -98,6 +103,17 @@ RECIPES = {
     "two-crop1": _two("crops of 1 s, batch 8", data={"segment_seconds": 1.0}, batch_size=8),
     "two-crop4": _two("crops of 4 s, batch 2", data={"segment_seconds": 4.0}, batch_size=2),
     "two-by-half": _two("persons as the square root of their utterances", data={"speaker_exponent": 0.5}),
+    "half-r1": _half("R = 1", {"num_pairs": 1}),
+    "half-r3": _half("R = 3", {"num_pairs": 3}),
+    "half-crop1": _half("crops of 1 s, batch 8", data={"segment_seconds": 1.0}, batch_size=8),
+    "half-batch8": _half("batch 8", batch_size=8),
+    "half-rate-double": _half("Muon 4.8e-3", learning_rate=4.8e-3),
+    "half-adam": _half("Adam 2e-3", optimizer="adam", learning_rate=2e-3),
+    "half-unchanged": _half("sources as they are", data=NO_CHANGES),
+    "half-any-pitch": _half("any pitches", data={"pitch_ratio_first": 1.0, "pitch_ratio_last": 1.0}),
+    "half-chains": _half("narrow band, room, coder, each for three of ten sources", data=dict.fromkeys(CHAINS, 0.3)),
+    "half-unnormalized": _half("the mixture's level as it is", {"normalize_level": False}),
+    "half-random": _half("random initial values", initial_values="random"),
     "two-by-sources": _two("persons as their utterances", data={"speaker_exponent": 1.0}),
     "two-rate-half": _two("Muon 1.2e-3", learning_rate=1.2e-3),
     "two-rate-double": _two("Muon 4.8e-3", learning_rate=4.8e-3),
