@@ -220,7 +220,7 @@ def _speaker_row(person: Person, clips: list[Clip], num_utterances: int, num_sam
         "sex": person.sex,
         "split": person.split,
         "language": " ".join(dict.fromkeys(source.language for source in person.sources)),
-        "source": "Debian",
+        "source": " ".join(dict.fromkeys(source.registry for source in person.sources)),
         "package": " ".join(package.name for package in packages),
         "version": " ".join(package.version for package in packages),
         "licence": " ".join(dict.fromkeys(source.licence for source in person.sources)),

