@@ -110,6 +110,13 @@ RECIPES = {
     "half-rate-double": _half("Muon 4.8e-3", learning_rate=4.8e-3),
     "half-adam": _half("Adam 2e-3", optimizer="adam", learning_rate=2e-3),
     "half-unchanged": _half("sources as they are", data=NO_CHANGES),
+    "half-not-flat": _half(
+        "spectra not flattened, equalizer 12 dB", data={"flatten_spectrum": False, "equalizer_db": 12.0}
+    ),
+    "half-speed-only": _half(
+        "speed alone",
+        data={**NO_CHANGES, "speed_min": 0.8, "speed_max": 1.25, "pitch_ratio_first": 1.1, "pitch_ratio_last": 1.1},
+    ),
     "half-any-pitch": _half("any pitches", data={"pitch_ratio_first": 1.0, "pitch_ratio_last": 1.0}),
     "half-chains": _half("narrow band, room, coder, each for three of ten sources", data=dict.fromkeys(CHAINS, 0.3)),
     "half-unnormalized": _half("the mixture's level as it is", {"normalize_level": False}),
