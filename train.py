@@ -101,6 +101,12 @@ def device_of_environment() -> int:
     return int(text)
 
 
+def command_line(words: Sequence[str], num_processes: int) -> str:
+    """What starts this training, for whoever asks later."""
+    script = ["bash", "scripts/run_distribute_train.sh", str(num_processes), "True"]
+    return shlex.join([*(script if num_processes > 1 else ["python", "train.py"]), *words])
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the options and train."""
     options = make_parser().parse_args(argv)
@@ -118,8 +124,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     ranks = join_ranks(options.device_target)
     stop_when_terminated()
-    command = shlex.join(["python", "train.py", *(sys.argv[1:] if argv is None else argv)])
-    progress = train(config, options.output_dir, ranks, restart=options.restart, command=command)
+    words = sys.argv[1:] if argv is None else argv
+    progress = train(
+        config, options.output_dir, ranks, restart=options.restart, command=command_line(words, ranks.size)
+    )
     if ranks.is_first:
         print(f"trained {progress.epochs_done} epochs in {progress.seconds / 60:.1f} minutes")
         print(f"best validation SI-SNRi: {progress.best_si_snri_db:.2f} dB, {options.output_dir / 'best.ckpt'}")

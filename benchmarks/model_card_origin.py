@@ -179,8 +179,8 @@ def _run_row(run: RunFolder) -> list[str]:
     examples = last["step"] * config.training.batch_size * config.training.accumulation * run.num_processes
     best = max(entry["valid_si_snri_db"] for entry in run.history)
     cpu = "not counted" if run.cpu_hours is None else f"{run.cpu_hours:.1f}"
-    if run.num_processes > 1:
-        cpu += f" in the first of {run.num_processes} processes"
+    if run.cpu_hours is not None and run.num_processes > 1:
+        cpu = f"about {run.cpu_hours * run.num_processes:.1f}: {cpu} in the first of {run.num_processes} processes"
     return [
         f"`{shown(run.path)}`",
         str(last["epoch"]),
@@ -260,4 +260,4 @@ def _settings(run: RunFolder) -> list[str]:
 def _yaml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return str(list(value)) if isinstance(value, tuple) else str(value)
+    return str(list(value)) if isinstance(value, tuple) else shown(str(value))

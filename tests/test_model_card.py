@@ -230,6 +230,17 @@ def test_no_path_of_this_machine_gets_into_it(card, made):
     assert shown(f"{ROOT}/runs/a --x /home/me/b.txt --y docs/c.md") == "runs/a --x …/b.txt --y docs/c.md"
 
 
+def test_the_hours_of_several_processes_are_told_as_what_they_are(made, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "history.jsonl").write_bytes((made / "run/history.jsonl").read_bytes())
+    stored = checkpoint.read(made / "run/best.ckpt")
+    progress = {**stored.progress, "num_processes": 2}
+    checkpoint.save(run / "best.ckpt", Swave(MODEL).get_parameters(), stored.config, progress)
+    card = write_card(made, tmp_path / "card.md", "--runs", str(run))
+    assert "| about 6.0: 3.0 in the first of 2 processes |" in card
+
+
 def test_what_is_missing_is_said(made, tmp_path):
     (tmp_path / "run").mkdir()
     for name in ("best.ckpt", "history.jsonl"):

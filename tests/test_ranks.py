@@ -18,6 +18,7 @@ from src.config import Config, DataConfig, ModelConfig, TrainingConfig
 from src.errors import UserError
 from src.ranks import Ranks, join_ranks
 from src.run_folder import LATEST
+from train import command_line
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / "tests" / "faults" / "spoiled_training.py"
@@ -175,3 +176,9 @@ def test_one_process_communicates_with_nobody():
     array = np.ones(3, np.float32)
     assert ranks.sum(array) is array
     ranks.share([])
+
+
+def test_a_run_of_several_processes_writes_down_the_script_that_starts_it():
+    words = ["--config", "configs/a b.yaml", "--seed", "1"]
+    assert command_line(words, 1) == "python train.py --config 'configs/a b.yaml' --seed 1"
+    assert command_line(words, 2).startswith("bash scripts/run_distribute_train.sh 2 True --config 'configs/a b.yaml'")
