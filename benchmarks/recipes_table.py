@@ -86,6 +86,11 @@ def _half(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {}
     return _two(f"by half, {text}", model, {"speaker_exponent": 0.5, **data}, **training)
 
 
+def _one(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {}, **training: Any) -> Recipe:
+    """As `_half`, of the network with one pair, which gets through most updates."""
+    return _half(f"R = 1{text and ', '}{text}", {"num_pairs": 1, **model}, data, **training)
+
+
 CHAINS = ("narrow_probability", "reverberation_probability", "coding_probability")
 RECIPES = {
     "base": Recipe("N = 128, L = 16, H = 64, R = 1, crops of 2 s, batch 1, Muon 2.4e-3, bfloat16"),
@@ -103,7 +108,25 @@ RECIPES = {
     "two-crop1": _two("crops of 1 s, batch 8", data={"segment_seconds": 1.0}, batch_size=8),
     "two-crop4": _two("crops of 4 s, batch 2", data={"segment_seconds": 4.0}, batch_size=2),
     "two-by-half": _two("persons as the square root of their utterances", data={"speaker_exponent": 0.5}),
-    "half-r1": _half("R = 1", {"num_pairs": 1}),
+    "one": _one(""),
+    "one-h128": _one("H = 128", {"hidden_size": 128}),
+    "one-h32": _one("H = 32", {"hidden_size": 32}),
+    "one-n64-l8": _one("N = 64, L = 8", {"num_filters": 64, "kernel_size": 8}),
+    "one-k100": _one("chunks of 100 frames", {"chunk_frames": 100}),
+    "one-batch2": _one("batch 2", batch_size=2),
+    "one-batch8": _one("batch 8", batch_size=8),
+    "one-crop1": _one("crops of 1 s, batch 8", data={"segment_seconds": 1.0}, batch_size=8),
+    "one-crop4": _one("crops of 4 s, batch 2", data={"segment_seconds": 4.0}, batch_size=2),
+    "one-rate-half": _one("Muon 1.2e-3", learning_rate=1.2e-3),
+    "one-rate-double": _one("Muon 4.8e-3", learning_rate=4.8e-3),
+    "one-warm": _one("warm-up of 500 updates", warmup_steps=500),
+    "one-adam": _one("Adam 2e-3", optimizer="adam", learning_rate=2e-3),
+    "one-random": _one("random initial values", initial_values="random"),
+    "one-unnormalized": _one("the mixture's level as it is", {"normalize_level": False}),
+    "one-unchanged": _one("sources as they are", data=NO_CHANGES),
+    "one-not-flat": _one("spectra not flattened", data={"flatten_spectrum": False}),
+    "one-any-pitch": _one("any pitches", data={"pitch_ratio_first": 1.0, "pitch_ratio_last": 1.0}),
+    "one-apart": _one("pitches 1.4 apart", data={"pitch_ratio_first": 1.4, "pitch_ratio_last": 1.4}),
     "half-r3": _half("R = 3", {"num_pairs": 3}),
     "half-h128": _half("H = 128", {"hidden_size": 128}),
     "half-n64-l8": _half("N = 64, L = 8", {"num_filters": 64, "kernel_size": 8}),
