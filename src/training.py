@@ -27,7 +27,7 @@ from src.data.data import Batch, TrainingData
 from src.errors import UserError
 from src.files import written_aside
 from src.health import Health, watched
-from src.models.initial import start_as_mask
+from src.models.initial import deepened, start_as_mask
 from src.pace import Pace, progress_bar
 from src.progress import Progress, check_same_data, check_same_run
 from src.ranks import Ranks
@@ -104,9 +104,11 @@ class Run:
         """The weights that a run begins with, where they are not the random ones that the network has already."""
         settings, network = self.config.training, self.stepper.network
         if settings.initial_checkpoint:
-            stored = checkpoint.read(settings.initial_checkpoint)
-            _check_same_network(self.config, stored.config, settings.initial_checkpoint)
-            checkpoint.load_into(checkpoint.for_use(stored), network.get_parameters(), settings.initial_checkpoint)
+            path = settings.initial_checkpoint
+            stored = checkpoint.read(path)
+            _check_same_network(self.config, stored.config, path)
+            values = deepened(checkpoint.for_use(stored), self.config.model.num_pairs)
+            checkpoint.load_into(values, network.get_parameters(), path)
         elif settings.initial_values == "mask":
             start_as_mask(network, np.random.default_rng(settings.seed))
         self.stepper.set_averages()
@@ -325,10 +327,11 @@ def _sitting(progress: Progress, command: str) -> dict[str, Any]:
 
 
 def _check_same_network(wanted: Config, found: Config, path: str) -> None:
-    """Raise `UserError` unless weights of the one network mean the same in the other."""
+    """Raise `UserError` unless weights of the one network mean the same in the other, which may have more pairs."""
     for field in dataclasses.fields(wanted.model):
         ours, theirs = getattr(wanted.model, field.name), getattr(found.model, field.name)
-        if field.name not in LENGTHS and ours != theirs:
+        fits = theirs < ours if field.name == "num_pairs" else field.name in LENGTHS
+        if ours != theirs and not fits:
             raise UserError(f"{path}: found model.{field.name} = {theirs}, expected {ours}, as this run has it")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from mindspore import Tensor
 
 from src import checkpoint
 from src.config import Config, DataConfig, ModelConfig, TrainingConfig
@@ -253,6 +254,24 @@ def test_a_run_begins_with_the_weights_of_a_checkpoint(static, tmp_path, decay):
     assert Run(second, tmp_path / "second").progress.epochs_done == 1
 
 
+def test_a_deeper_network_begins_where_a_trained_one_ended(static, tmp_path):
+    train(with_training(static, epochs=1), tmp_path / "first")
+    path = tmp_path / "first" / LATEST
+    network, _ = checkpoint.load_network(path)
+    model = dataclasses.replace(static.model, num_pairs=3)
+    deeper = dataclasses.replace(with_training(static, epochs=1, initial_values=str(path)), model=model)
+    run = Run(deeper, tmp_path / "second")
+    mixture = Tensor(np.random.default_rng(0).normal(0, 0.1, (1, 2000)).astype(np.float32))
+    run.stepper.network.set_train(True)
+    tracks = run.stepper.network(mixture).asnumpy()  # [1, 3, C, T], of every pair
+    for pair in range(3):
+        np.testing.assert_array_equal(tracks[:, pair], network(mixture).asnumpy())
+    before = {p.name: p.asnumpy().copy() for p in run.stepper.network.get_parameters()}
+    run.run()
+    changed = [p.name for p in run.stepper.network.get_parameters() if np.abs(p.asnumpy() - before[p.name]).max() > 0]
+    assert {"along.2.output.weight", "across.2.output.bias", "along.1.lstm.weight_ih"} <= set(changed)
+
+
 def test_a_run_refuses_the_weights_of_another_network(static, tmp_path):
     train(with_training(static, epochs=1), tmp_path / "first")
     path = tmp_path / "first" / LATEST
@@ -260,6 +279,12 @@ def test_a_run_refuses_the_weights_of_another_network(static, tmp_path):
     other = dataclasses.replace(with_training(static, initial_values=str(path)), model=model)
     with pytest.raises(UserError, match=r"latest.ckpt: found model.normalize_level = True, expected False"):
         Run(other, tmp_path / "second")
+    train(
+        dataclasses.replace(with_training(static, epochs=1), model=dataclasses.replace(static.model, num_pairs=2)),
+        tmp_path / "deep",
+    )
+    with pytest.raises(UserError, match=r"latest.ckpt: found model.num_pairs = 2, expected 1"):
+        Run(with_training(static, initial_values=str(tmp_path / "deep" / LATEST)), tmp_path / "second")
     missing = with_training(static, initial_values=str(tmp_path / "none.ckpt"))
     with pytest.raises(UserError, match=r"none.ckpt: no such checkpoint"):
         Run(missing, tmp_path / "second")

@@ -1,4 +1,4 @@
-"""Initial values with which training leaves the plateau at 0 dB sooner than with random ones.
+"""Initial values: with which training leaves the plateau at 0 dB sooner than with random ones, and for more blocks.
 
 With random values the first hundred steps or so only teach the network to give the mixture back. Here it
 begins with that: encoder and head are a filter bank and its inverse, a copy for each speaker, and every MulCat
@@ -8,6 +8,8 @@ Letters: N channels, L encoder kernel, W samples of a decoded frame, H LSTM unit
 order input, forget, cell, output.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from mindspore import Parameter, Tensor
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from src.models.swave import Head, MulCat, Swave
 
 Floats = NDArray[np.float64]
 
+PAIR = ("along", "across")  # the blocks of a pair, as the network names them
 RANDOM_PART = 0.1  # of the drawn values of head and block outputs that stays
 CARRIED_PART = 0.25  # of the difference between product and input that a block adds
 CARRIER_INPUT = 0.5  # weight of a carried channel on its unit's cell gate: tanh is nearly linear there
@@ -38,6 +41,24 @@ def start_as_mask(network: Swave, rng: np.random.Generator) -> None:
     _start_head(network.head, bank, config.num_speakers, network.frame_samples, config.hop_samples)
     for block in (*network.along, *network.across):
         _start_block(block, rng)
+
+
+def deepened(values: Mapping[str, Tensor], num_pairs: int) -> dict[str, Tensor]:
+    """The weights of a network by name, and more pairs of blocks, up to `num_pairs`, that leave what they get as it is.
+
+    An added block is a copy of the last one but for its output layer, which is zero, so that all outputs are those of
+    the last pair until training changes it.
+    """
+    found = dict(values)
+    last = max(int(name.split(".")[1]) for name in values if name.startswith(f"{PAIR[0]}."))
+    for name, value in values.items():
+        part, *rest = name.split(".")
+        if part in PAIR and int(rest[0]) == last:
+            weight = ".".join(rest[1:])
+            is_output = weight.startswith("output.")
+            for pair in range(last + 1, num_pairs):
+                found[f"{part}.{pair}.{weight}"] = Tensor(np.zeros_like(value.asnumpy())) if is_output else value
+    return found
 
 
 def _filter_bank(count: int, length: int) -> Floats:
