@@ -123,6 +123,8 @@ RECIPES = {
     "one-adam": _one("Adam 2e-3", optimizer="adam", learning_rate=2e-3),
     "one-random": _one("random initial values", initial_values="random"),
     "one-unnormalized": _one("the mixture's level as it is", {"normalize_level": False}),
+    "one-alike": _one("all of one loudness", data={"loudness_range_db": 0.0}),
+    "one-unlike": _one("loudness over 16 dB", data={"loudness_range_db": 16.0}),
     "one-unchanged": _one("sources as they are", data=NO_CHANGES),
     "one-not-flat": _one("spectra not flattened", data={"flatten_spectrum": False}),
     "one-any-pitch": _one("any pitches", data={"pitch_ratio_first": 1.0, "pitch_ratio_last": 1.0}),

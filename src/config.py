@@ -89,6 +89,7 @@ class DataConfig:
     dynamic_mixing: bool = False  # mix sources of different persons anew in every epoch
     dynamic_examples: int = 0  # mixtures in an epoch when mixing on the fly; 0: one a record
     speaker_exponent: float = 0.0  # persons are drawn as (their number of sources) ** this; 0: all equally often
+    loudness_range_db: float = 8.0  # of the sources when mixing on the fly, around -29 LUFS; 8: LibriMix's
     speed_min: float = 1.0  # factor of the random speed change of a source, lower end
     speed_max: float = 1.0  # … and upper end; 1.0 and 1.0: no change
     formant_share: float = 1.0  # of a speed change that the formants follow; 1.0: all of it, 0.0: they stay
@@ -114,6 +115,7 @@ class DataConfig:
             )
         for name, lowest, highest in (
             ("speaker_exponent", 0.0, 1.0),
+            ("loudness_range_db", 0.0, 30.0),
             ("formant_share", 0.0, 1.0),
             ("formant_spread", 0.0, 0.5),
             ("pitch_ratio_first", 1.0, 3.0),
@@ -230,6 +232,7 @@ OPERATIONAL = frozenset(
 
 SOURCE_CHANGES = (
     "speaker_exponent",
+    "loudness_range_db",
     "speed_min",
     "speed_max",
     "formant_share",

@@ -98,6 +98,7 @@ def test_block_weights_must_fit_the_pairs():
     [
         {"speed_max": 1.1},
         {"speaker_exponent": 0.5},
+        {"loudness_range_db": 4.0},
         {"formant_share": 0.5},
         {"formant_spread": 0.1},
         {"pitch_ratio_first": 1.2},
@@ -133,6 +134,7 @@ def test_every_recipe_of_the_repository_loads_and_tells_how_it_was_run(path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"loudness_range_db": 31}, "data.loudness_range_db: found 31, expected 0.0 to 30.0"),
         ({"speaker_exponent": -0.1}, "data.speaker_exponent: found -0.1, expected 0.0 to 1.0"),
         ({"formant_share": 1.1}, "data.formant_share: found 1.1, expected 0.0 to 1.0"),
         ({"formant_spread": -0.1}, "data.formant_spread: found -0.1, expected 0.0 to 0.5"),

@@ -16,7 +16,7 @@ from src.data.record_index import RecordIndex
 from src.data.voice import BANDS
 
 NUM_CANDIDATES = 4  # places for a crop, of which mixing takes the first that is not silent
-LOUDNESS_RANGE_LUFS = (-33.0, -25.0)  # LibriMix's, for speech
+LOUDNESS_LUFS = -29.0  # the middle of LibriMix's range for speech
 LARGEST_FLATTENING_DB = 12.0  # more would lift what is only noise
 PITCH_DRAWS = 100  # until a mixture's pitches are far enough apart; if they never are, the last draw stays
 NOISE_FLOOR_RANGE_DB = 40.0  # from the loudest noise floor downwards
@@ -90,6 +90,7 @@ def dynamic_plan(
     ratio = config.pitch_ratio_first ** (1 - progress) * config.pitch_ratio_last**progress
     persons, speeds = _draw_apart(rng, voices, shape, config, ratio)
     slots = voices.draw(rng, persons)
+    loudness_db = config.loudness_range_db / 2
     spread = rng.uniform(-config.formant_spread, config.formant_spread, shape)
     formants = speeds**config.formant_share * (1 + spread)
     plan = Plan(
@@ -98,7 +99,7 @@ def dynamic_plan(
         places=rng.random((*shape, NUM_CANDIDATES)),
         speeds=speeds,
         formants=formants,
-        targets_lufs=rng.uniform(*LOUDNESS_RANGE_LUFS, shape),
+        targets_lufs=rng.uniform(LOUDNESS_LUFS - loudness_db, LOUDNESS_LUFS + loudness_db, shape),
         equalizers_db=_draw_equalizers(rng, voices, persons, formants, config),
         bandwidths=np.broadcast_to(np.minimum(1.0, speeds.min(axis=1, keepdims=True)), shape),
         noise_floors_db=_draw_noise_floors(rng, shape, config.noise_floor_db),

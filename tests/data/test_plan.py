@@ -111,6 +111,8 @@ def test_levels_and_speeds_fill_their_ranges():
     drawn = plan()
     assert drawn.targets_lufs.min() == pytest.approx(-33, abs=0.05)
     assert drawn.targets_lufs.max() == pytest.approx(-25, abs=0.05)
+    narrower = plan(config=dataclasses.replace(CONFIG, loudness_range_db=2.0)).targets_lufs
+    assert (narrower.min(), narrower.max()) == pytest.approx((-30, -28), abs=0.05)
     assert (drawn.speeds.min(), drawn.speeds.max()) == (pytest.approx(0.9), pytest.approx(1.1))
     assert (plan(config=DataConfig(dynamic_mixing=True)).speeds == 1.0).all()
 
