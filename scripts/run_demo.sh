@@ -8,7 +8,7 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/run_demo.sh [--full] [--corpus DIR] [--output DIR] [--seed N]
 
-  --full        use the larger corpus: 39 more persons, 250 MB more to download
+  --full        use the larger corpus: 41 more persons, 255 MB more to download
   --corpus DIR  use speech in DIR instead: <split>/<speaker>/*.flac, or LibriSpeech's own layout
   --output DIR  where everything goes (runs/demo, or runs/demo-full with --full)
   --seed N      of the mixtures' training order, crops and initial weights (0)

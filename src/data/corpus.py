@@ -54,7 +54,7 @@ def build_demo_corpus(cache_dir: Path, output_dir: Path, full: bool = False) -> 
     Args:
         cache_dir: where the packages are kept.
         output_dir: the corpus' root.
-        full: with 39 more persons, whose packages (250 MB) the default leaves out.
+        full: with 41 more persons, whose packages (255 MB) the default leaves out.
 
     Returns:
         `output_dir`.
@@ -190,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = OptionParser(__doc__ or "")
     parser.add_argument("--output", required=True, type=Path, help="folder of the corpus")
     parser.add_argument("--cache", default=Path(".cache/debian"), type=Path, help="folder of the packages")
-    parser.add_argument("--full", action="store_true", help="with 39 more persons (250 MB more to fetch)")
+    parser.add_argument("--full", action="store_true", help="with 41 more persons (255 MB more to fetch)")
     options = parser.parse_args(argv)
     build_demo_corpus(options.cache, options.output, options.full)
 

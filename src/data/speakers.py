@@ -10,6 +10,7 @@ ASTERISK = r"usr/share/asterisk/sounds/(?!.*/silence/)(?:.*/)?(?!(?:tt-monkeys|c
 ASTERISK += r"(?!beep)(?!.*2tone)[^/]+\.(?:wav|gsm)"  # the sounds left out are tones, noises and silences
 FILLETS = r"usr/share/games/fillets-ng/sound/(?:[^/]+/)+{language}/[A-Za-z0-9]+-{letter}-[^/]*\.ogg"
 TUXPAINT = r"usr/share/tuxpaint/stamps/.*_desc_{language}\.ogg"
+GCIN = r"usr/share/gcin-voice/ogg/[^/]+/{number}\.ogg"
 KLETTRES = r"usr/share/klettres/{folder}/(?:alpha|syllab)/[^/]+\.ogg"
 KTUBERLING = r"usr/share/ktuberling/sounds/{language}/{name}\.(?:ogg|wav|opus)"
 
@@ -70,6 +71,12 @@ def _ktuberling(language: str, sex: str, name: str = "[^/]+") -> Person:
     return Person(f"kt{language}", sex, "train", (source,), full_only=True)
 
 
+def _gcin(speaker: str, sex: str, number: int, licence: str) -> Person:
+    """All syllables of Mandarin, for an input method that says what was typed."""
+    source = ClipSource("gcin-voice", "zh", GCIN.format(number=number), licence)
+    return Person(speaker, sex, "train", (source,), full_only=True)
+
+
 ARMELLE = ClipSource("asterisk-prompt-fr-armelle", "fr", ASTERISK, "BSD-like")
 COLOMBIAN = ClipSource("asterisk-prompt-es-co", "es", ASTERISK, "GPL-2")
 MENARDI = ClipSource("asterisk-prompt-it-menardi-wav", "it", ASTERISK, "CC-BY-SA-3.0-IT")
@@ -120,6 +127,8 @@ PERSONS = (
     _ktuberling("sl", "U"),
     _ktuberling("uk", "F"),
     _ktuberling("wa", "M"),
+    _gcin("gcm", "M", 3, "GPL-3 or LGPL-3"),
+    _gcin("gcf", "F", 5, "CC-BY-3.0"),
     Person("menardi", "F", "valid", (MENARDI,)),
     Person("armelle", "F", "valid", (ARMELLE,)),
     _tuxpaint("el", "F", "valid"),

@@ -15,7 +15,7 @@ def test_the_table_of_persons() -> None:
     assert [name for name, split in splits.items() if split == "valid"] == ["menardi", "armelle"]
     assert [name for name, split in splits.items() if split == "test"] == ["carlo", "ivrvoiceru"]
     assert len(needed_packages(default)) == 10
-    more = {"tuxpaint-stamps-default", "klettres-data", "ktuberling-data"}
+    more = {"tuxpaint-stamps-default", "klettres-data", "ktuberling-data", "gcin-voice"}
     assert set(needed_packages(everyone)) - set(needed_packages(default)) == more
     held_out = [person for person in everyone if person.split != "train"]
     assert not any(person.may_be_missing for person in held_out)
@@ -51,6 +51,8 @@ def test_the_table_of_persons() -> None:
         ("klptbr", "usr/share/klettres/pt/syllab/ba.ogg", False),
         ("klengb", "usr/share/klettres/en_GB/alpha/a.ogg", True),
         ("klen", "usr/share/klettres/en_GB/alpha/a.ogg", False),
+        ("gcf", "usr/share/gcin-voice/ogg/ㄨㄥ4/5.ogg", True),
+        ("gcf", "usr/share/gcin-voice/ogg/ㄨㄥ4/3.ogg", False),
         ("ktnn", "usr/share/ktuberling/sounds/nn/ball.opus", True),
         ("ktca", "usr/share/ktuberling/sounds/ca/tv_fence.ogg", True),
         ("ktca", "usr/share/ktuberling/sounds/ca/flask.ogg", False),
