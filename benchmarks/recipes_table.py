@@ -91,7 +91,27 @@ def _one(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {},
     return _half(f"R = 1{text and ', '}{text}", {"num_pairs": 1, **model}, data, **training)
 
 
+def _shipped(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {}, **training: Any) -> Recipe:
+    """As `_one`, going on from the shipped network (from the repository's folder), changed as there."""
+    return _one(
+        f"from the shipped network, {text}",
+        model,
+        {**SHIPPED_DATA, **data},
+        **{"initial_values": SHIPPED, "learning_rate": 3e-3, **training},
+    )
+
+
 CHAINS = ("narrow_probability", "reverberation_probability", "coding_probability")
+SHIPPED = "checkpoints/gdprnn_2spk_8k.ckpt"
+SHIPPED_DATA = {
+    "speed_min": 0.7,
+    "speed_max": 1.4,
+    "pitch_ratio_first": 1.15,
+    "pitch_ratio_last": 1.15,
+    "flatten_spectrum": False,
+    "equalizer_db": 9.0,
+    **dict.fromkeys(CHAINS, 0.1),
+}
 RECIPES = {
     "base": Recipe("N = 128, L = 16, H = 64, R = 1, crops of 2 s, batch 1, Muon 2.4e-3, bfloat16"),
     "r2": _model("R = 2", num_pairs=2),
@@ -129,6 +149,10 @@ RECIPES = {
     "one-not-flat": _one("spectra not flattened", data={"flatten_spectrum": False}),
     "one-any-pitch": _one("any pitches", data={"pitch_ratio_first": 1.0, "pitch_ratio_last": 1.0}),
     "one-apart": _one("pitches 1.4 apart", data={"pitch_ratio_first": 1.4, "pitch_ratio_last": 1.4}),
+    "shipped": _shipped("as it is"),
+    "shipped-r2": _shipped("a second pair added", {"num_pairs": 2}),
+    "shipped-r3": _shipped("two pairs added", {"num_pairs": 3}),
+    "shipped-by-sources": _shipped("persons as their utterances", data={"speaker_exponent": 1.0}),
     "half-unchanged": _half("sources as they are", data=NO_CHANGES),
     "two-by-sources": _two("persons as their utterances", data={"speaker_exponent": 1.0}),
     "two-rate-half": _two("Muon 1.2e-3", learning_rate=1.2e-3),

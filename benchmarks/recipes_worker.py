@@ -46,11 +46,9 @@ class Course:
     """The training of one recipe, in pieces of CPU time."""
 
     def __init__(self, config: Config, folder: Path) -> None:
-        import numpy as np
-
         from src import checkpoint
         from src.data.data import TrainingData
-        from src.models.initial import start_as_mask
+        from src.initial_weights import set_initial_weights
         from src.runtime import seed_everything
         from src.stepper import Stepper
         from src.validation import Separation
@@ -69,8 +67,7 @@ class Course:
             sample_rate=model.sample_rate,
         )
         self.stepper = Stepper(config)
-        if settings.initial_values == "mask":
-            start_as_mask(self.stepper.network, np.random.default_rng(settings.seed))
+        set_initial_weights(self.stepper.network, config)
         self.stepper.set_averages()
         if self.path.exists():
             stored = checkpoint.read(self.path)

@@ -5,7 +5,6 @@ choice of the data is a function of seed, epoch and position (src/data/plan.py),
 weights are. So a run that was killed goes on as though nothing had happened.
 """
 
-import dataclasses
 import json
 import sys
 import time
@@ -16,7 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from src import checkpoint, run_folder
@@ -27,7 +25,7 @@ from src.data.data import Batch, TrainingData
 from src.errors import UserError
 from src.files import written_aside
 from src.health import Health, watched
-from src.models.initial import deepened, start_as_mask
+from src.initial_weights import set_initial_weights
 from src.pace import Pace, progress_bar
 from src.progress import Progress, check_same_data, check_same_run
 from src.ranks import Ranks
@@ -37,8 +35,6 @@ from src.schedule import average_kept, epochs_without_improvement, learning_rate
 from src.stepper import Stepper, StepResult
 from src.validation import Separation, Validation
 from src.version import code_version
-
-LENGTHS = ("segment_seconds", "chunk_frames")  # of the model's configuration: what its weights do not depend on
 
 
 class Run:
@@ -66,7 +62,8 @@ class Run:
         self.rates = learning_rates(settings, self.steps_per_epoch)
         self.stepper = Stepper(config, self.ranks.size)
         if restart or not run_folder.has_checkpoint(output_dir):
-            self._initialize()
+            set_initial_weights(self.stepper.network, config)
+            self.stepper.set_averages()
         self.progress = Progress(
             num_processes=self.ranks.size,
             batches_per_epoch=self.data.batches_per_epoch,
@@ -99,19 +96,6 @@ class Run:
                 self._save()
                 raise
         return progress
-
-    def _initialize(self) -> None:
-        """The weights that a run begins with, where they are not the random ones that the network has already."""
-        settings, network = self.config.training, self.stepper.network
-        if settings.initial_checkpoint:
-            path = settings.initial_checkpoint
-            stored = checkpoint.read(path)
-            _check_same_network(self.config, stored.config, path)
-            values = deepened(checkpoint.for_use(stored), self.config.model.num_pairs)
-            checkpoint.load_into(values, network.get_parameters(), path)
-        elif settings.initial_values == "mask":
-            start_as_mask(network, np.random.default_rng(settings.seed))
-        self.stepper.set_averages()
 
     def _open_data(self) -> TrainingData:
         settings, model = self.config.training, self.config.model
@@ -324,15 +308,6 @@ def _sitting(progress: Progress, command: str) -> dict[str, Any]:
         "epochs_done": progress.epochs_done,
         "steps_done": progress.steps_done,
     }
-
-
-def _check_same_network(wanted: Config, found: Config, path: str) -> None:
-    """Raise `UserError` unless weights of the one network mean the same in the other, which may have more pairs."""
-    for field in dataclasses.fields(wanted.model):
-        ours, theirs = getattr(wanted.model, field.name), getattr(found.model, field.name)
-        fits = theirs < ours if field.name == "num_pairs" else field.name in LENGTHS
-        if ours != theirs and not fits:
-            raise UserError(f"{path}: found model.{field.name} = {theirs}, expected {ours}, as this run has it")
 
 
 def _groups(batches: Iterator[Batch], size: int, count: int) -> Iterable[list[Batch]]:
