@@ -1,7 +1,7 @@
 """The recipes that benchmarks/recipes.py compares: what each does otherwise than the common base."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,35 +83,16 @@ def _two(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {},
 
 def _half(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {}, **training: Any) -> Recipe:
     """As `_two`, of persons drawn as the square root of their utterances: few persons of hours, many of minutes."""
-    return _two(f"by half, {text}", model, {"speaker_exponent": 0.5, **data}, **training)
+    recipe = _two("", model, {"speaker_exponent": 0.5, **data}, **training)
+    return replace(recipe, text=f"two-by-half, {text}")
 
 
 def _one(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {}, **training: Any) -> Recipe:
     """As `_half`, of the network with one pair, which gets through most updates."""
-    return _half(f"R = 1{text and ', '}{text}", {"num_pairs": 1, **model}, data, **training)
-
-
-def _shipped(text: str, model: Mapping[str, Any] = {}, data: Mapping[str, Any] = {}, **training: Any) -> Recipe:
-    """As `_one`, going on from the shipped network (from the repository's folder), changed as there."""
-    return _one(
-        f"from the shipped network, {text}",
-        model,
-        {**SHIPPED_DATA, **data},
-        **{"initial_values": SHIPPED, "learning_rate": 3e-3, **training},
-    )
+    return replace(_half("", {"num_pairs": 1, **model}, data, **training), text=f"one, {text}")
 
 
 CHAINS = ("narrow_probability", "reverberation_probability", "coding_probability")
-SHIPPED = "checkpoints/gdprnn_2spk_8k.ckpt"
-SHIPPED_DATA = {
-    "speed_min": 0.7,
-    "speed_max": 1.4,
-    "pitch_ratio_first": 1.15,
-    "pitch_ratio_last": 1.15,
-    "flatten_spectrum": False,
-    "equalizer_db": 9.0,
-    **dict.fromkeys(CHAINS, 0.1),
-}
 RECIPES = {
     "base": Recipe("N = 128, L = 16, H = 64, R = 1, crops of 2 s, batch 1, Muon 2.4e-3, bfloat16"),
     "r2": _model("R = 2", num_pairs=2),
@@ -128,7 +109,7 @@ RECIPES = {
     "two-crop1": _two("crops of 1 s, batch 8", data={"segment_seconds": 1.0}, batch_size=8),
     "two-crop4": _two("crops of 4 s, batch 2", data={"segment_seconds": 4.0}, batch_size=2),
     "two-by-half": _two("persons as the square root of their utterances", data={"speaker_exponent": 0.5}),
-    "one": _one(""),
+    "one": replace(_one(""), text="R = 1, batch 4, persons as the square root of their utterances"),
     "one-h128": _one("H = 128", {"hidden_size": 128}),
     "one-h32": _one("H = 32", {"hidden_size": 32}),
     "one-n64-l8": _one("N = 64, L = 8", {"num_filters": 64, "kernel_size": 8}),
@@ -149,10 +130,6 @@ RECIPES = {
     "one-not-flat": _one("spectra not flattened", data={"flatten_spectrum": False}),
     "one-any-pitch": _one("any pitches", data={"pitch_ratio_first": 1.0, "pitch_ratio_last": 1.0}),
     "one-apart": _one("pitches 1.4 apart", data={"pitch_ratio_first": 1.4, "pitch_ratio_last": 1.4}),
-    "shipped": _shipped("as it is"),
-    "shipped-r2": _shipped("a second pair added", {"num_pairs": 2}),
-    "shipped-r3": _shipped("two pairs added", {"num_pairs": 3}),
-    "shipped-by-sources": _shipped("persons as their utterances", data={"speaker_exponent": 1.0}),
     "half-unchanged": _half("sources as they are", data=NO_CHANGES),
     "two-by-sources": _two("persons as their utterances", data={"speaker_exponent": 1.0}),
     "two-rate-half": _two("Muon 1.2e-3", learning_rate=1.2e-3),

@@ -48,7 +48,18 @@ def test_the_table_has_a_recipe_s_curve_in_a_row():
     lines = recipe_table(points, {"r2": "two pairs"}).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     assert cells[0][:1] + cells[0][2:] == (
-        ["base", "6.0", "600", "0.600", "1.00 at 3", "1.40", "0.90", "1.50", "1.20", "not yet", "0.012"]
+        [
+            "base",
+            "6.0",
+            "600",
+            "0.600",
+            "1.20 at 3, 1.20 at 6",
+            "1.00 at 3, 1.40 at 6",
+            "0.90",
+            "1.50",
+            "not yet",
+            "0.012",
+        ]
     )
     assert cells[1][:2] == ["r2", "two pairs"] and cells[1][-2] == "4.5"
 
