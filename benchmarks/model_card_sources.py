@@ -159,9 +159,10 @@ def read_run(folder: Path, network: Network) -> RunFolder:
     """A run, and which of its files holds the network's weights.
 
     Raises:
-        UserError: it has no checkpoint or no history, or its network has other sizes.
+        UserError: it has no checkpoint or no history, or the network could not have begun with its weights.
     """
     from src import checkpoint
+    from src.initial_weights import misfits
 
     files = [
         path for path in (folder / BEST, *sorted(folder.glob("best-epoch*.ckpt")), folder / LATEST) if path.exists()
@@ -170,7 +171,7 @@ def read_run(folder: Path, network: Network) -> RunFolder:
         raise UserError(f"{folder}: found no checkpoint, expected the output folder of train.py")
     stored = [checkpoint.read(path) for path in files]
     config = stored[0].config
-    if config.model != network.config.model:
+    if misfits(network.config.model, config.model):
         raise UserError(f"{folder}: found a network of other sizes than that of {network.path}")
     published = None
     for path, each in zip(files, stored, strict=True):
