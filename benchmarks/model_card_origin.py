@@ -137,7 +137,12 @@ def _mixtures(sources: Sources, split_name: str) -> str:
     if manifests is None:
         return f"{kind} mixtures: not known, the runs' manifests are not there."
     persons, _ = persons_of(sources, split_name)
-    count, hours = sum(len(each.utterances) for each in manifests), sum(each.hours for each in manifests)
+    lengths = {  # runs may share mixtures
+        (each.id, each.num_samples): each.num_samples / manifest.sample_rate / 3600
+        for manifest in manifests
+        for each in manifest.utterances
+    }
+    count, hours = len(lengths), sum(lengths.values())
     end = ""
     if split_name == "train" and any(run.config.data.dynamic_mixing for run in sources.runs):
         end = "; the network heard their sources in mixtures made anew in every epoch"

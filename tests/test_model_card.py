@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -300,6 +301,22 @@ def test_a_table_that_is_not_of_its_means_is_refused(made, tmp_path):
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(UserError, match=r"found a per_utterance\.csv that is not of its metrics\.json"):
         write_card(made, tmp_path / "card.md", "--scores", f"set={folder}")
+
+
+def test_a_run_of_fewer_pairs_comes_first(made, tmp_path):
+    first = tmp_path / "first"
+    shutil.copytree(made / "run", first)
+    deeper = dataclasses.replace(MODEL, num_pairs=2)
+    config = dataclasses.replace(checkpoint.read(first / "best.ckpt").config, model=deeper)
+    for name in ("best.ckpt", "latest.ckpt"):
+        checkpoint.save(tmp_path / "deeper" / name, Swave(deeper).get_parameters(), config, {"epochs_done": 2})
+    for name in ("history.jsonl", "sittings.jsonl"):
+        shutil.copy(first / name, tmp_path / "deeper")
+    publish(tmp_path / "deeper/best.ckpt", tmp_path / "deep.ckpt")
+    options = ["--checkpoint", str(tmp_path / "deep.ckpt"), "--runs", str(first), str(tmp_path / "deeper")]
+    card = write_card(made, tmp_path / "card.md", *options)
+    assert "Training mixtures: 3," in card  # both runs had the same
+    assert "deeper/best.ckpt`, after epoch 2" in card and "/first` in the course of training" in card
 
 
 def test_a_run_of_another_network_is_refused(made, tmp_path):
