@@ -182,14 +182,19 @@ def test_real_speech_of_forty_seconds(run_infer, exported, separator, speech, tm
 
 
 @pytest.mark.skipif(not PRETRAINED.exists(), reason="this copy of the program comes without its trained network")
-def test_the_network_that_comes_with_the_program(run_engine, shipped, speech, tmp_path):
-    """From the file in checkpoints/ to tracks of real speech longer than three chunks."""
+@pytest.mark.parametrize("engine", [FUSED, MINDSPORE], ids=["fused", "mindspore"])
+def test_the_network_that_comes_with_the_program(run_infer, shipped, speech, tmp_path, engine):
+    """From the file in checkpoints/ to tracks of real speech longer than three chunks.
+
+    Rounding of MindSpore's runtime grows in this network: measured 1.7e-4 of the peak, at four samples above 1e-4.
+    """
     soundfile.write(tmp_path / "talk.wav", speech[: 14 * RATE], RATE, subtype="FLOAT")
-    result = run_engine("--model", shipped, "--input", tmp_path / "talk.wav", "--output", tmp_path / "out")
+    result = run_infer("--model", shipped, "--input", tmp_path / "talk.wav", "--output", tmp_path / "out", *engine)
     assert result.returncode == 0, result.stderr
     expected = Separator(chunk_seconds=4.0)(tmp_path / "talk.wav")
     tracks = read_tracks(tmp_path / "out", "talk")
-    assert (np.abs(tracks - expected) <= 1e-4 * np.abs(expected).max(axis=1, keepdims=True)).all()
+    tolerance = 3e-4 if engine is MINDSPORE else 1e-4
+    assert (np.abs(tracks - expected) <= tolerance * np.abs(expected).max(axis=1, keepdims=True)).all()
 
 
 # The network's own forms: frames longer than two hops, more pairs, levels kept, an odd K.
