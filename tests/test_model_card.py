@@ -307,7 +307,10 @@ def test_a_run_of_fewer_pairs_comes_first(made, tmp_path):
     first = tmp_path / "first"
     shutil.copytree(made / "run", first)
     deeper = dataclasses.replace(MODEL, num_pairs=2)
-    config = dataclasses.replace(checkpoint.read(first / "best.ckpt").config, model=deeper)
+    shutil.copytree(made / "data", tmp_path / "data")  # the same mixtures, made once more
+    config = checkpoint.read(first / "best.ckpt").config
+    data = dataclasses.replace(config.data, train=str(tmp_path / "data/train.mindrecord"))
+    config = dataclasses.replace(config, model=deeper, data=data)
     for name in ("best.ckpt", "latest.ckpt"):
         checkpoint.save(tmp_path / "deeper" / name, Swave(deeper).get_parameters(), config, {"epochs_done": 2})
     for name in ("history.jsonl", "sittings.jsonl"):
@@ -315,7 +318,7 @@ def test_a_run_of_fewer_pairs_comes_first(made, tmp_path):
     publish(tmp_path / "deeper/best.ckpt", tmp_path / "deep.ckpt")
     options = ["--checkpoint", str(tmp_path / "deep.ckpt"), "--runs", str(first), str(tmp_path / "deeper")]
     card = write_card(made, tmp_path / "card.md", *options)
-    assert "Training mixtures: 3," in card  # both runs had the same
+    assert "Training mixtures: 3," in card  # not 6
     assert "deeper/best.ckpt`, after epoch 2" in card and "/first` in the course of training" in card
 
 
