@@ -93,7 +93,7 @@ def test_a_source_that_hangs_is_noticed():
     began = time.monotonic()
     with pytest.raises(UserError, match=r"train.mindrecord: found no batch for 0.3 s, expected one sooner"):
         next(items)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     release.set()
 
 

@@ -273,9 +273,8 @@ def test_the_exit_status_in_the_foreground(site):
 
 
 def test_the_background(site):
-    began = time.monotonic()
-    result = site.call(STANDALONE, STAND_IN_SAY="at work\n", STAND_IN_SLEEP="1.5", STAND_IN_FAIL="9:9")
-    assert time.monotonic() - began < 1.4
+    result = site.call(STANDALONE, STAND_IN_SAY="at work\n", STAND_IN_SLEEP="4", STAND_IN_FAIL="9:9")
+    assert "exit status" not in site.log()  # it returns while the job is at work
     assert result.returncode == 0
     assert re.search(r"started in the background, process \d+\n", result.stdout)
     assert f"log:     {site.folder / 'runs/train/train.log'}\n" in result.stdout
@@ -494,7 +493,7 @@ def test_a_rank_that_fails_stops_the_others(site, table_of):
     began = time.monotonic()
     variables = {"STAND_IN_FAIL": "1:5", "STAND_IN_SLEEP": "60"}
     result = site.call(DISTRIBUTE, 3, "True", table_of(3), "--foreground", **variables)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert result.returncode == 5
     log = site.folder / "runs/train/logs/rank_1.log"
     line = f"error: rank 1 ended with status 5, look at {log}; last error told: found a mistake in rank 1"
