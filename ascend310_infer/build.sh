@@ -114,8 +114,12 @@ fi
 build_dir=${build_dir:-$here/build}
 
 mkdir -p "$build_dir" || fail "$build_dir: cannot be made, expected a folder for the build"
-exec {lock}>"$build_dir/.lock" # another build of this folder is waited for
-flock "$lock"
+: 2>/dev/null >"$build_dir/.lock" || fail "$build_dir: cannot be written, expected a folder for the build"
+exec {lock}>"$build_dir/.lock"
+if ! flock --nonblock "$lock"; then
+    echo "waiting for another build of $build_dir"
+    flock "$lock"
+fi
 forget_other_sources
 rm -f "$build_dir/failure.txt"
 if ! cmake -S "$here" -B "$build_dir" -DCMAKE_BUILD_TYPE="$build_type" -DGDPRNN_TESTS="$tests" \

@@ -1,5 +1,6 @@
 """build.sh: what it says when something is missing, and where it takes MindSpore's runtime from."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -21,16 +22,28 @@ esac
 
 
 @pytest.fixture
-def build(tmp_path):
-    """Runs build.sh with options, in a build folder of its own and an empty cache."""
+def start_build(tmp_path):
+    """Starts build.sh with options, in a build folder of its own and an empty cache."""
     if shutil.which("cmake") is None or shutil.which(os.environ.get("CXX", "c++")) is None:
         pytest.skip("found no cmake or no compiler, which build the C++ program")
 
-    def run(*options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    def start(*options: str, **variables: str) -> "subprocess.Popen[str]":
         environment = {**os.environ, "PYTHON": sys.executable, "GDPRNN_CACHE": str(tmp_path / "cache"), **variables}
         environment = {name: value for name, value in environment.items() if name != "LITE_HOME" or name in variables}
         command = ["bash", str(BUILD_SH), "--build-dir", str(tmp_path / "build"), *options]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+    return start
+
+
+@pytest.fixture
+def build(start_build):
+    """Runs it to its end."""
+
+    def run(*options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        job = start_build(*options, **variables)
+        told, complaint = job.communicate()
+        return subprocess.CompletedProcess(job.args, job.returncode, told, complaint)
 
     return run
 
@@ -192,3 +205,21 @@ def test_an_sdk_in_the_official_layout(cpp_build, tmp_path):
         assert f" {runtime}/{word}" in linking
     for folder in ("lib", "third_party/glog"):
         assert f"{runtime}/{folder}" in linking.split("-Wl,-rpath,", 1)[1]
+
+
+def test_another_build_of_the_folder_is_waited_for(start_build, tmp_path):
+    folder = tmp_path / "build"
+    folder.mkdir()
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        job = start_build(PYTHON=stand_in_pip(tmp_path, "exit 1", version="exit 1"))
+        assert job.stdout.readline() == f"waiting for another build of {folder}\n"
+        assert not (folder / "CMakeCache.txt").exists()
+    _, told = job.communicate()
+    assert job.returncode == 2
+    assert "has no pip" in told
+
+
+def test_a_folder_that_cannot_be_written(build, tmp_path):
+    (tmp_path / "build" / ".lock").mkdir(parents=True)
+    check_failure(build(), f"{tmp_path / 'build'}: cannot be written, expected a folder for the build")
